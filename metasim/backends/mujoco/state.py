@@ -1,0 +1,150 @@
+"""Reading, writing and copying the rows of a MuJoCo batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import mujoco
+import numpy as np
+from mujoco import batch
+
+from metasim.backends.mujoco.parameters import EXPANDABLE, expand, model_value
+from metasim.core.backend import Start, Targets, finite_rows
+from metasim.core.errors import InvalidState, UnknownName
+from metasim.core.model import ModelInfo
+from metasim.core.state import State
+from metasim.model import Model
+from metasim.model.sensors import CONTACT_WIDTH
+
+Array = Any
+_WARNINGS = {
+    mujoco.mjtWarning.mjWARN_BADQPOS: "position is not finite or too large",
+    mujoco.mjtWarning.mjWARN_BADQVEL: "velocity is not finite or too large",
+    mujoco.mjtWarning.mjWARN_BADQACC: "acceleration is not finite or too large",
+    mujoco.mjtWarning.mjWARN_BADCTRL: "control is not finite",
+}
+DIVERGED = [int(w) for w in _WARNINGS]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """Copies of worlds: integration states ``(n, K)``, and per-world parameters by MuJoCo field name."""
+
+    states: Array
+    fields: Mapping[str, Array]
+
+
+def views(b: batch.Batch, model: Model) -> tuple[State, Targets]:
+    """Return the live state and targets of a batch."""
+    sensors = b.bind("sensordata")
+    count = len(model.reads.contacts)
+    start = model.contact_start
+    contacts = sensors[:, start : start + CONTACT_WIDTH * count].reshape(b.nsim, count, CONTACT_WIDTH)
+    state = State(model.layout, b.bind("qpos"), b.bind("qvel"), sensors, contacts)
+    return state, Targets(b.bind("ctrl"), b.bind("mocap_pos"), b.bind("mocap_quat"))
+
+
+def write_home(b: batch.Batch, info: ModelInfo) -> None:
+    """Put every world at the model's home position."""
+    b.qpos[:] = info.home_qpos
+    if len(info.actuators):
+        b.ctrl[:] = info.home_ctrl
+
+
+def failed_worlds(b: batch.Batch, failures: dict[int, str]) -> None:
+    """Add the worlds whose warning counters say that they diverged."""
+    counts = b.warning[:, DIVERGED, 1]
+    for world in np.flatnonzero(counts.any(axis=1)):
+        failures.setdefault(int(world), list(_WARNINGS.values())[int(np.argmax(counts[world] > 0))])
+
+
+def write_start(b: batch.Batch, model: Model, targets: Targets, start: Start, rows: Array) -> None:
+    """Write joints, fixed bodies and sites of some worlds."""
+    info, n = model.info, len(rows)
+    for name, values in start.joints.items():
+        j = model.mj.joint(info.index("joint", name))
+        q, v = int(j.qposadr[0]), int(j.dofadr[0])
+        width = {"free": 7, "ball": 4}.get(info.joint_types[j.id], 1)
+        speed = {"free": 6, "ball": 3}.get(info.joint_types[j.id], 1)
+        b.qpos[rows, q : q + width] = finite_rows(f"joint {name!r}", _column(values, width), (n, width))
+        velocity = start.velocities.get(name, np.zeros(speed))
+        b.qvel[rows, v : v + speed] = finite_rows(f"velocity of {name!r}", _column(velocity, speed), (n, speed))
+    stray = set(start.velocities) - set(start.joints)
+    if stray:
+        raise InvalidState(f"Start.velocities {sorted(stray)} are not in Start.joints; give their positions too")
+    for name, values in start.bodies.items():
+        _write_body(b, model, targets, name, np.asarray(values, float), rows)
+    for name, values in start.sites.items():
+        expand(b, "site_pos")[rows, info.index("site", name)] = finite_rows(f"site {name!r}", values, (n, 3))
+
+
+def _column(values: Array, width: int) -> Array:
+    array = np.asarray(values, float)
+    return array[:, None] if width == 1 and array.ndim == 1 and array.shape != (1,) else array
+
+
+def _write_body(b: batch.Batch, model: Model, targets: Targets, name: str, values: Array, rows: Array) -> None:
+    k, n = model.info.index("body", name), len(rows)
+    width = 7 if values.shape[-1] == 7 else 3
+    pose = finite_rows(f"body {name!r}", values, (n, width))
+    mocap = int(model.mj.body_mocapid[k])
+    if model.mj.body_dofnum[k]:
+        raise InvalidState(f"body {name!r} moves on joints; set its joint in Start.joints instead")
+    if mocap >= 0:
+        targets.mocap_pos[rows, mocap] = pose[:, :3]
+        if width == 7:
+            targets.mocap_quat[rows, mocap] = pose[:, 3:]
+        return
+    expand(b, "body_pos")[rows, k] = pose[:, :3]
+    if width == 7:
+        expand(b, "body_quat")[rows, k] = pose[:, 3:]
+
+
+def take_snapshot(b: batch.Batch, rows: Array) -> Snapshot:
+    """Copy some worlds."""
+    expanded = {f: b.expanded(f) for f in EXPANDABLE}
+    return Snapshot(states=np.array(b.state[rows]), fields={f: np.array(a[rows]) for f, a in expanded.items() if a is not None})
+
+
+def put_snapshot(b: batch.Batch, model: Model, snapshot: Snapshot, worlds: Array, rows: Array) -> None:
+    """Write rows of a snapshot into worlds; parameters that the snapshot never touched get the model's values."""
+    if len(worlds) != len(rows):
+        raise InvalidState(f"{len(rows)} snapshot rows for {len(worlds)} worlds")
+    b.state[worlds] = snapshot.states[rows]
+    for name in EXPANDABLE:
+        if name in snapshot.fields:
+            expand(b, name)[worlds] = snapshot.fields[name][rows]
+        elif b.expanded(name) is not None:
+            expand(b, name)[worlds] = model_value(model, name)
+
+
+def mass_matrix(b: batch.Batch, rows: Array) -> Array:
+    """Return ``(n, nv, nv)``."""
+    result = []
+    for i in rows:
+        model, data = b.get_model(int(i)), b.get_data(int(i))
+        mujoco.mj_forward(model, data)
+        full = np.zeros((model.nv, model.nv))
+        mujoco.mj_fullM(model, data, full)
+        result.append(full)
+    return np.array(result)
+
+
+def jacobian(b: batch.Batch, model: Model, kind: str, name: str, rows: Array) -> Array:
+    """Return ``(n, 6, nv)``: linear rows over angular rows, world axes, at the origin of a body or site."""
+    if kind not in ("body", "site"):
+        raise UnknownName("kind of frame", kind, ("body", "site"))
+    k = model.info.index(kind, name)
+    columns = model.layout.frames.get(kind, {}).get(name)
+    body = k if kind == "body" else int(model.mj.site_bodyid[k])
+    if columns is not None:
+        points = b.bind("sensordata")[rows, columns.pos : columns.pos + 3]
+    else:
+        data = [b.get_data(int(i)) for i in rows]
+        for i, d in zip(rows, data, strict=True):
+            mujoco.mj_kinematics(b.get_model(int(i)), d)
+        points = np.array([d.xpos[k] if kind == "body" else d.site_xpos[k] for d in data])
+    linear, angular = b.jac(np.full(len(rows), body, np.int32), np.ascontiguousarray(points), ids=rows)
+    return np.concatenate([np.asarray(linear), np.asarray(angular)], axis=1)

@@ -1,0 +1,1 @@
+"""The contracts: scene, state, backend, task, policy; numpy and the standard library only."""

@@ -1,0 +1,3 @@
+"""Disturbers: state to wrenches on named bodies."""
+
+__all__: list[str] = []

@@ -1,0 +1,67 @@
+"""The canonical model: one compiled ``mjModel`` that every engine is fed from, with its names and its declared reads."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from metasim.core.errors import InvalidModel
+from metasim.core.model import ModelInfo
+from metasim.core.reads import Layout, Reads
+
+Array = Any
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Model:
+    """A compiled scene.
+
+    Attributes:
+        mj: The compiled model without visual-only geometry; engines simulate this one and never write to it.
+        spec: The specification it came from, visuals included; copy before editing.
+        info: Names, addresses and ranges.
+        reads: What was declared to be read.
+        layout: Where each read stands in ``mj``'s sensor data.
+        contact_start: First sensor column of the contacts, 4 columns each.
+    """
+
+    mj: mujoco.MjModel
+    spec: mujoco.MjSpec
+    info: ModelInfo
+    reads: Reads
+    layout: Layout
+    contact_start: int
+
+    @functools.cached_property
+    def visual(self) -> mujoco.MjModel:
+        """The same model with its visual geometry, for pictures; coordinates and bodies are those of ``mj``."""
+        spec = self.spec.copy()
+        spec.compiler.discardvisual = False
+        model = compile_spec(spec)
+        if model.nq != self.mj.nq or model.nbody != self.mj.nbody:
+            raise InvalidModel("the visual model has other bodies or joints than the physical one")
+        return model
+
+
+def compile_spec(spec: mujoco.MjSpec) -> mujoco.MjModel:
+    """Compile a specification, turning MuJoCo's complaint into one of ours.
+
+    Raises:
+        InvalidModel: With MuJoCo's message, which names the element.
+    """
+    try:
+        return spec.compile()
+    except (ValueError, mujoco.FatalError, mujoco.UnexpectedError) as error:
+        raise InvalidModel(f"the scene does not compile: {error}") from error
+
+
+def model_digest(model: mujoco.MjModel) -> str:
+    """Return a hash of the compiled model's bytes and of MuJoCo's version."""
+    buffer = np.zeros(mujoco.mj_sizeModel(model), np.uint8)
+    mujoco.mj_saveModel(model, None, buffer)
+    return hashlib.blake2b(buffer.tobytes() + mujoco.__version__.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,3 @@
+"""Learning algorithms and planners."""
+
+__all__: list[str] = []
