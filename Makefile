@@ -8,7 +8,7 @@ TEST_ARGS ?=
 
 BIN = $(VENV)/bin
 STAMP = $(VENV)/installed
-PACKAGES = metasim metasim.tasks metasim.datasets metasim.policies metasim.benchmarks
+FOLDERS = metasim tasks datasets policies benchmarks
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint types check docs wheel clean distclean
@@ -41,14 +41,15 @@ types: $(STAMP) ## pyright
 check: lint types ## lint and types
 
 docs: $(STAMP) ## write the reference of the Python interface into site/
-	"$(BIN)/pdoc" --output-directory site $(PACKAGES)
+	"$(BIN)/pdoc" --output-directory site $$(find $(FOLDERS) -name __init__.py | sort | \
+		sed -E 's|/__init__.py$$||; s|/|.|g; s/^(tasks|datasets|policies|benchmarks)/metasim.&/')
 
 wheel: $(STAMP) ## build the wheel, install it in a new environment elsewhere, and use it
 	"$(BIN)/python" tests/smoke_wheel.py
 
 clean: ## remove what was built and cached, and out/
-	rm -rf build dist site out *.egg-info .pytest_cache .ruff_cache .hypothesis
-	find metasim tasks datasets policies benchmarks tests -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf build dist site out .ci/tmp *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find $(FOLDERS) tests -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean ## also remove .venv
 	rm -rf "$(VENV)"

@@ -10,8 +10,8 @@ from pathlib import Path
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> Path:
     """Write ``data`` beside ``path``, flush it to disk, and rename it over ``path``.
 
-    A reader sees the old file or the new one, never a part; a failure leaves the old one and no rubbish. Missing
-    folders are made.
+    A reader sees the old file or the new one, never a part; a failure leaves the old one and no rubbish.
+    Missing folders are made.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""One self-contained HTML page made from results: success with intervals, engines side by side, pictures, videos.
+"""One self-contained HTML page made from results: success, engines side by side, pictures, videos.
 
-The page asks nobody for anything: pictures and videos are embedded, there is no script, and a content security policy
-forbids the rest. Equal input gives equal bytes.
+The page asks nobody for anything: pictures and videos are embedded, there is no script, and a content
+security policy forbids the rest. Equal input gives equal bytes.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Embedded:
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """Everything the page shows about one task; ``rows`` and ``strips`` follow the arms, ``None`` where one is missing."""
+    """What the page shows about one task; ``rows`` and ``strips`` follow the arms (``None``: not run)."""
 
     name: str
     short: str
@@ -74,8 +74,8 @@ def write_report(
     Args:
         results: What the page is about.
         path: The HTML file.
-        pictures: Task → label, such as the engine → PNG. A name that is no task of the results gets a wide card of
-            its own at the top, for example a montage.
+        pictures: Task → label, such as the engine → PNG. A name that is no task of the results gets a wide
+            card of its own at the top, for example a montage.
         videos: The same for MP4 (H.264, which every browser plays).
         notes: Sentences that a reader must know to judge the page.
         instructions: Task → its one-sentence instruction.
@@ -130,7 +130,7 @@ def render(
 
 def _in_order(tasks: Collection[str], listed: object) -> list[str]:
     """Return the tasks in the order that the configuration lists them in, then the rest by name."""
-    names = listed if isinstance(listed, tuple) else ()
+    names: tuple[object, ...] = listed if isinstance(listed, tuple) else ()
     rank = {name: index for index, name in enumerate(names) if isinstance(name, str)}
     return sorted(tasks, key=lambda name: (rank.get(name, len(rank)), name))
 
@@ -155,15 +155,19 @@ def _cards(
             rows=tuple(rows.get((name, *arm)) for arm in arms),
             strips=tuple(tuple(e for e in episodes[name] if (e.backend, e.policy) == arm) for arm in arms),
             episodes=tuple(episodes[name]),
-            pictures=tuple(_picture(name, label, data) for label, data in sorted(pictures.get(name, {}).items())),
+            pictures=tuple(
+                _picture(name, label, data) for label, data in sorted(pictures.get(name, {}).items())
+            ),
             videos=tuple(_video(name, label, data) for label, data in sorted(videos.get(name, {}).items())),
         )
         for name in [*tasks, *sorted({*pictures, *videos} - {*tasks})]
     ]
 
 
-def _comparisons(results: Results, arms: Sequence[tuple[str, str]], tasks: Sequence[str]) -> list[dict[str, Any]]:
-    """Return, for each pair of engines and policy with common episodes, the rows of both and how they agree."""
+def _comparisons(
+    results: Results, arms: Sequence[tuple[str, str]], tasks: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return, for each pair of engines and policy with common episodes, both rows and how they agree."""
     rows = {(row.task, row.backend, row.policy): row for row in statistics.summarise(results)}
     groups: list[dict[str, Any]] = []
     for first, second in itertools.combinations(sorted({backend for backend, _ in arms}), 2):
@@ -175,7 +179,10 @@ def _comparisons(results: Results, arms: Sequence[tuple[str, str]], tasks: Seque
                     "engines": (first, second),
                     "policy": policy,
                     "colours": [arms.index((engine, policy)) for engine in (first, second)],
-                    "lines": [(pair, [rows[pair.task, engine, policy] for engine in (first, second)]) for pair in mine],
+                    "lines": [
+                        (pair, [rows[pair.task, engine, policy] for engine in (first, second)])
+                        for pair in mine
+                    ],
                     "alike": sum(pair.both + pair.neither for pair in mine),
                     "n": sum(pair.n for pair in mine),
                 }
@@ -185,14 +192,18 @@ def _comparisons(results: Results, arms: Sequence[tuple[str, str]], tasks: Seque
 
 def _picture(task: str, label: str, data: bytes) -> Embedded:
     if not data.startswith(PNG_HEAD) or len(data) < 33:
-        raise InvalidMedia(f"picture {label!r} of {task!r}: expected the bytes of a PNG file, got {data[:8]!r}…")
+        raise InvalidMedia(
+            f"picture {label!r} of {task!r}: expected the bytes of a PNG file, got {data[:8]!r}…"
+        )
     width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
     return Embedded(label=label, uri=_uri("image/png", data), width=width, height=height)
 
 
 def _video(task: str, label: str, data: bytes) -> Embedded:
     if data[4:8] != b"ftyp":
-        raise InvalidMedia(f"video {label!r} of {task!r}: expected the bytes of an MP4 file, got {data[:12]!r}…")
+        raise InvalidMedia(
+            f"video {label!r} of {task!r}: expected the bytes of an MP4 file, got {data[:12]!r}…"
+        )
     return Embedded(label=label, uri=_uri("video/mp4", data))
 
 

@@ -6,7 +6,6 @@ no clock, host, path, worker count or batch size. Those belong in a sidecar.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +14,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from metasim.benchmarks.checking import InvalidResults, check_fields, freeze, is_count, is_number, is_text, thaw
+from metasim.benchmarks.checking import (
+    InvalidResults,
+    check_fields,
+    freeze,
+    is_count,
+    is_number,
+    is_text,
+    thaw,
+)
 from metasim.benchmarks.files import write_atomically
 
 SCHEMA = "metasim.results/1"
@@ -60,8 +67,8 @@ class EpisodeResult:
         first_success_step: Steps taken when it was first solved (0: at reset), or ``None``.
         episode_return: Sum of rewards.
         length: Steps taken.
-        error: What the engine reported when it gave the episode up; such an episode counts as not solved at the
-            last step.
+        error: What the engine reported when it gave the episode up; such an episode is not solved at the last
+            step.
 
     Raises:
         InvalidResults: A field has the wrong type, or two fields contradict each other.
@@ -104,8 +111,8 @@ class Results:
         episodes: The episodes, in any order; stored sorted.
 
     Raises:
-        InvalidResults: A field has the wrong type, the configuration holds something JSON cannot, or an episode
-            occurs twice.
+        InvalidResults: A field has the wrong type, the configuration holds something JSON cannot, or an
+            episode occurs twice.
     """
 
     schema: str = SCHEMA
@@ -121,24 +128,32 @@ class Results:
         episodes = tuple(sorted(self.episodes, key=lambda e: e.key))
         for first, second in zip(episodes, episodes[1:], strict=False):
             if first.key == second.key:
-                raise InvalidResults(f"episode {_name(first)} occurs twice; merge() joins overlapping results")
+                raise InvalidResults(
+                    f"episode {_name(first)} occurs twice; merge() joins overlapping results"
+                )
         object.__setattr__(self, "episodes", episodes)
         object.__setattr__(self, "config", freeze(self.config, "Results.config"))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by content: a read-only mapping does not pickle."""
-        return (partial(Results, protocol=self.protocol, config=thaw(self.config), episodes=self.episodes), ())
+        return (
+            partial(Results, protocol=self.protocol, config=thaw(self.config), episodes=self.episodes),
+            (),
+        )
 
     def to_bytes(self) -> bytes:
         """Return the canonical JSON: sorted keys, ASCII, one episode a line; equal results, equal bytes."""
-        rows = ",\n  ".join(_line(dataclasses.asdict(e)) for e in self.episodes)
+        rows = ",\n  ".join(_line(vars(e)) for e in self.episodes)
         listed = f"[\n  {rows}\n ]" if rows else "[]"
         config = json.dumps(thaw(self.config), sort_keys=True, allow_nan=False, indent=1).replace("\n", "\n ")
-        protocol, schema = _line(self.protocol), _line(self.schema)
-        text = (
-            f'{{\n "config": {config},\n "episodes": {listed},\n "protocol": {protocol},\n "schema": {schema}\n}}\n'
-        )
-        return text.encode("ascii")
+        fields = {
+            "config": config,
+            "episodes": listed,
+            "protocol": _line(self.protocol),
+            "schema": _line(SCHEMA),
+        }
+        body = ",\n".join(f' "{name}": {text}' for name, text in fields.items())
+        return f"{{\n{body}\n}}\n".encode("ascii")
 
 
 def save(results: Results, path: str | os.PathLike[str]) -> Path:
@@ -150,8 +165,8 @@ def load(path: str | os.PathLike[str]) -> Results:
     """Read and check a results file.
 
     Raises:
-        InvalidResults: There is no such file, it is no JSON, or a field is missing, unknown or of the wrong type;
-            the message says which field, what it holds and what was expected.
+        InvalidResults: There is no such file, it is no JSON, or a field is missing, unknown or of the wrong
+            type; the message says which field, what it holds and what was expected.
     """
     where = str(path)
     try:
@@ -193,15 +208,21 @@ def parse(data: bytes, where: str = "results") -> Results:
         raise InvalidResults(f"{where}.config: nested too deeply") from error
 
 
-UNITED = ("tasks", "backends", "policies", "episodes", "seeds")  # lists of what was run: shards may differ in them
+UNITED = (
+    "tasks",
+    "backends",
+    "policies",
+    "episodes",
+    "seeds",
+)  # lists of what was run: shards may differ in them
 
 
 def merge(parts: Iterable[Results]) -> Results:
     """Join results of one protocol, such as shards or one file per engine.
 
     Configurations are joined key by key. Lists that say what was run (``tasks``, ``backends``, ``policies``,
-    ``episodes``, ``seeds``) are united; any other setting must agree wherever two parts have it. An episode may occur
-    in several parts if they agree on it.
+    ``episodes``, ``seeds``) are united; any other setting must agree wherever two parts have it. An episode
+    may occur in several parts if they agree on it.
 
     Raises:
         InvalidResults: No parts; protocols or settings differ; or two parts report one episode differently.
@@ -239,20 +260,23 @@ def _join(left: Mapping[str, Any], right: Mapping[str, Any], where: str) -> dict
             joined[key] = tuple(united[line] for line in sorted(united, key=lambda k: (len(k), k)))
         else:
             raise InvalidResults(
-                f"{where}.{key} is {thaw(old)!r} in one part and {thaw(new)!r} in another; such results cannot be merged"
+                f"{where}.{key} is {thaw(old)!r} in one part and {thaw(new)!r} in another;"
+                " parts of one result share every setting"
             )
     return joined
 
 
 def _contradiction(e: EpisodeResult) -> str:
     if e.success_last and not e.success_any:
-        return "success_last is true while success_any is false; solved at the last step means solved at some step"
+        return "success_last is true while success_any is false; the last step is a step too"
     if e.success_any != (e.first_success_step is not None):
         return f"success_any is {e.success_any} while first_success_step is {e.first_success_step}"
     if e.first_success_step is not None and e.first_success_step > e.length:
         return f"first_success_step {e.first_success_step} lies beyond length {e.length}"
     if e.error is not None and e.success_last:
-        return f"success_last is true while error is {e.error!r}; a broken-off episode has no last step to judge"
+        return (
+            f"success_last is true while error is {e.error!r}; a broken-off episode has no last step to judge"
+        )
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Statistics of results: success with Wilson intervals, means with a stratified bootstrap, engines compared by seed.
+"""Statistics of results: Wilson intervals, means with a stratified bootstrap, engines compared by seed.
 
 An episode that an engine gave up counts like any other; it cannot have succeeded at its last step.
 
@@ -42,7 +42,7 @@ class Rate:
 class Row:
     """What one policy did at one task in one engine.
 
-    ``first_success`` is the median number of steps to the first success over the episodes that had one, else ``None``.
+    ``first_success`` is the median number of steps to the first success, over the episodes that had one.
     """
 
     task: str
@@ -81,7 +81,7 @@ class Overall:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Success at any step on the same seeds in two engines, and the exact p-value that they are equally good."""
+    """Success at any step on the same seeds in two engines; ``p_value``: that they are equally hard."""
 
     task: str
     policy: str
@@ -134,12 +134,17 @@ def summarise(results: Results, confidence: float = CONFIDENCE) -> tuple[Row, ..
 
 
 def overall(
-    results: Results, confidence: float = CONFIDENCE, *, resamples: int = RESAMPLES, seed: int = BOOTSTRAP_SEED
+    results: Results,
+    confidence: float = CONFIDENCE,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = BOOTSTRAP_SEED,
 ) -> tuple[Overall, ...]:
     """Return one summary per (backend, policy): the mean over tasks of success, with its interval.
 
-    The interval is the percentile bootstrap that resamples episodes within each task. Where no task has both a success
-    and a failure, resampling shows no spread at all; the interval is then Wilson's over the pooled episodes.
+    The interval is the percentile bootstrap that resamples episodes within each task. Where no task has both
+    successes and failures, resampling shows no spread at all; the interval is then Wilson's over the pooled
+    episodes.
     """
     arms: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in summarise(results, confidence):
@@ -165,7 +170,9 @@ def compare(results: Results, first: str, second: str) -> tuple[Comparison, ...]
     """
     from scipy.stats import binomtest
 
-    solved: dict[tuple[str, str], dict[str, dict[tuple[int, int], bool]]] = defaultdict(lambda: defaultdict(dict))
+    solved: dict[tuple[str, str], dict[str, dict[tuple[int, int], bool]]] = defaultdict(
+        lambda: defaultdict(dict)
+    )
     for e in results.episodes:
         solved[e.task, e.policy][e.backend][e.seed, e.episode] = e.success_any
     table: list[Comparison] = []
@@ -192,7 +199,7 @@ def compare(results: Results, first: str, second: str) -> tuple[Comparison, ...]
 
 
 def percent(share: float) -> str:
-    """Return a share in percent with at most one decimal; never ``0`` or ``100`` unless it is exactly that."""
+    """Return a share in percent with at most one decimal; ``0`` and ``100`` only where it is exactly that."""
     tenths = round(share * 1000)
     if 0.0 < share < 1.0:
         tenths = min(max(tenths, 1), 999)
@@ -206,7 +213,16 @@ def format_rate(rate: Rate | Mean) -> str:
 
 def markdown(results: Results) -> str:
     """Return the summary as two Markdown tables: per task, and over all tasks."""
-    head = ("task", "engine", "policy", "episodes", "success at any step", "at the last step", "return", "steps to it")
+    head = (
+        "task",
+        "engine",
+        "policy",
+        "episodes",
+        "success at any step",
+        "at the last step",
+        "return",
+        "steps to it",
+    )
     per_task = [
         (
             *(row.task, row.backend, row.policy, _count(row.n, row.errors)),
@@ -257,8 +273,10 @@ def _mean(rates: Sequence[Rate], confidence: float, resamples: int, seed: int) -
         low, high = wilson(sum(r.successes for r in rates), sum(r.n for r in rates), confidence)
         return Mean(value=value, low=min(low, value), high=max(high, value), method="wilson")
     rng = np.random.default_rng(seed)
-    # n draws with replacement from k successes and n - k failures hold Binomial(n, k / n) successes: exact, no loop.
-    drawn = np.stack([rng.binomial(rate.n, rate.value, resamples) / rate.n for rate in rates])  # (tasks, resamples)
+    # n draws with replacement from k successes and n - k failures hold Binomial(n, k / n) successes: exact.
+    drawn = np.stack(
+        [rng.binomial(rate.n, rate.value, resamples) / rate.n for rate in rates]
+    )  # (tasks, resamples)
     tail = (1.0 - confidence) / 2.0
     low, high = np.quantile(drawn.mean(axis=0), (tail, 1.0 - tail))
     return Mean(value=value, low=float(low), high=float(high), method="bootstrap")

@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from metasim.registration import connect
+
 if TYPE_CHECKING:
     from metasim.core.backend import BACKENDS, Backend, Start, launch
     from metasim.core.errors import MetasimError
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from metasim.core.scene import Scene
     from metasim.core.task import TASKS, Task, register
     from metasim.envs import make, make_vec
-    from metasim.envs.conformance import check_backend
+    from metasim.conformance import check_backend
     from metasim.model import compile_scene
 
 __version__ = "0.1.0"
@@ -29,7 +31,7 @@ _HOME = {
     "Start": "metasim.core.backend",
     "TASKS": "metasim.core.task",
     "Task": "metasim.core.task",
-    "check_backend": "metasim.envs.conformance",
+    "check_backend": "metasim.conformance",
     "compile_scene": "metasim.model",
     "launch": "metasim.core.backend",
     "make": "metasim.envs",
@@ -60,3 +62,6 @@ def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
     raise AttributeError(f"module 'metasim' has no attribute {name!r}; it has {__all__}")
+
+
+connect()

@@ -53,7 +53,8 @@ class Start:
     """Where some worlds start: batched, one row per world, ``(n, ...)``.
 
     Attributes:
-        joints: Joint name to positions ``(n, W)`` [rad or m; free joints position and quaternion wxyz].
+        joints: Joint name to positions ``(n, W)`` [rad or m; free joints position and quaternion wxyz]. Fewer than W
+            columns set the leading ones and keep the rest.
         velocities: Joint name to velocities ``(n, V)``; joints named in ``joints`` only are set at rest.
         bodies: Name of a fixed body to its position ``(n, 3)`` [m] or pose ``(n, 7)`` in its parent's frame.
         sites: Site name to position ``(n, 3)`` [m] in its body's frame.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+import importlib.metadata
+from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, TypeVar, cast
 
 from metasim.core.errors import AlreadyRegistered, MissingDependency, UnknownName
@@ -16,10 +17,19 @@ class Registry(Mapping[str, T], Generic[T]):
 
     Args:
         kind: What is registered, used in messages (``"task"``).
+        builtin: Module whose import registers the built-in items; imported at the first look-up.
+        group: Entry-point group of third-party packages, loaded at the first look-up.
+
+    Attributes:
+        failures: Plug-in to the reason why it could not be loaded.
+        listeners: Called with each name that is registered from now on.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, *, builtin: str = "", group: str = "") -> None:
         self.kind = kind
+        self.failures: dict[str, str] = {}
+        self.listeners: list[Callable[[str], None]] = []
+        self._builtin, self._group = builtin, group
         self._items: dict[str, T | str] = {}
 
     def register(self, name: str, item: T | str) -> T | str:
@@ -31,6 +41,8 @@ class Registry(Mapping[str, T], Generic[T]):
         if name in self._items and self._items[name] != item:
             raise AlreadyRegistered(f"{self.kind} {name!r} is already registered as {self._items[name]!r}; pick another name")
         self._items[name] = item
+        for listener in self.listeners:
+            listener(name)
         return item
 
     def __getitem__(self, name: str) -> T:
@@ -40,8 +52,10 @@ class Registry(Mapping[str, T], Generic[T]):
             UnknownName: If nothing has that name.
             MissingDependency: If the item's module needs a package that is not installed.
         """
+        self.discover()
         if name not in self._items:
-            raise UnknownName(self.kind, name, self._items)
+            broken = f"(not loaded: {self.failures})" if self.failures else ""
+            raise UnknownName(self.kind, name, self._items, hint=broken)
         item = self._items[name]
         if isinstance(item, str):
             module, _, attribute = item.partition(":")
@@ -55,14 +69,28 @@ class Registry(Mapping[str, T], Generic[T]):
             self._items[name] = item
         return item
 
+    def discover(self) -> None:
+        """Import the built-in items and the plug-ins, once; a plug-in that fails is kept in ``failures``."""
+        builtin, group, self._builtin, self._group = self._builtin, self._group, "", ""
+        if builtin:
+            importlib.import_module(builtin)
+        for entry in importlib.metadata.entry_points(group=group) if group else ():
+            try:
+                entry.load()
+            except Exception as error:  # noqa: BLE001  a stranger's module may raise anything; it must not break ours
+                self.failures[entry.name] = f"{type(error).__name__}: {error}"
+
     def __contains__(self, name: object) -> bool:
         """Tell whether a name is registered, without importing it."""
+        self.discover()
         return name in self._items
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names in order of registration."""
+        self.discover()
         return iter(self._items)
 
     def __len__(self) -> int:
         """Return how many names there are."""
+        self.discover()
         return len(self._items)

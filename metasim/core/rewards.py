@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from array_api_compat import array_namespace
+from metasim.core.array import namespace
 
 Array = Any
 _VALUE_AT_MARGIN = 0.1
@@ -17,7 +17,7 @@ _VALUE_AT_MARGIN = 0.1
 
 def norm(vector: Array) -> Array:
     """Return the Euclidean length over the last axis of ``(..., K)``, K small, without a matrix product."""
-    xp = array_namespace(vector)
+    xp = namespace(vector)
     total = vector[..., 0] * vector[..., 0]
     for k in range(1, vector.shape[-1]):
         total = total + vector[..., k] * vector[..., k]
@@ -39,7 +39,7 @@ def tolerance(x: Array, bound: float | Array, margin: float | Array, low: float 
         low: Lower end of the interval.
         sigmoid: ``"long_tail"``, 1 / (1 + 9 d^2), or ``"gaussian"``, exp(-d^2 ln 10), with d in units of margin.
     """
-    xp = array_namespace(x)
+    xp = namespace(x)
     excess = xp.maximum(low - x, x - bound)
     inside = excess <= 0.0
     margin = margin + xp.zeros_like(x)
@@ -55,7 +55,7 @@ def tolerance(x: Array, bound: float | Array, margin: float | Array, low: float 
 
 def hamacher(a: Array, b: Array) -> Array:
     """Return the Hamacher product ab / (a + b - ab), 0 where both are 0; a and b in [0, 1]."""
-    xp = array_namespace(a, b)
+    xp = namespace(a)
     product = a * b
     denominator = a + b - product
     positive = denominator > 0
@@ -64,7 +64,7 @@ def hamacher(a: Array, b: Array) -> Array:
 
 def rect_prism(point: Array, zero: Array, one: Array) -> Array:
     """Return the product over axes of (point - zero) / (one - zero) inside the box, 1 outside; points ``(N, 3)``."""
-    xp = array_namespace(point)
+    xp = namespace(point)
     low, high = xp.minimum(zero, one), xp.maximum(zero, one)
     inside = (point >= low) & (point <= high)
     within = inside[..., 0] & inside[..., 1] & inside[..., 2]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from array_api_compat import array_namespace
+from metasim.core.array import namespace
 
 Array = Any
 
@@ -17,31 +17,31 @@ IDENTITY_QUAT = (1.0, 0.0, 0.0, 0.0)
 
 def wxyz_from_xyzw(q_xyzw: Array) -> Array:
     """Reorder ``(..., 4)`` quaternions from xyzw (SciPy, Bullet) to wxyz."""
-    xp = array_namespace(q_xyzw)
+    xp = namespace(q_xyzw)
     return xp.concat([q_xyzw[..., 3:], q_xyzw[..., :3]], axis=-1)
 
 
 def xyzw_from_wxyz(quat: Array) -> Array:
     """Reorder ``(..., 4)`` quaternions from wxyz to xyzw (SciPy, Bullet)."""
-    xp = array_namespace(quat)
+    xp = namespace(quat)
     return xp.concat([quat[..., 1:], quat[..., :1]], axis=-1)
 
 
 def normalize(quat: Array) -> Array:
     """Return unit quaternions ``(..., 4)``."""
-    xp = array_namespace(quat)
+    xp = namespace(quat)
     return quat / xp.sqrt(xp.sum(quat * quat, axis=-1, keepdims=True))
 
 
 def quat_conj(quat: Array) -> Array:
     """Return the conjugate (the inverse, for unit quaternions) ``(..., 4)``."""
-    xp = array_namespace(quat)
+    xp = namespace(quat)
     return xp.concat([quat[..., :1], -quat[..., 1:]], axis=-1)
 
 
 def quat_mul(a: Array, b: Array) -> Array:
     """Return the Hamilton product ``a b``: first ``b``, then ``a`` ``(..., 4)``."""
-    xp = array_namespace(a, b)
+    xp = namespace(a)
     aw, ax, ay, az = a[..., 0], a[..., 1], a[..., 2], a[..., 3]
     bw, bx, by, bz = b[..., 0], b[..., 1], b[..., 2], b[..., 3]
     return xp.stack(
@@ -57,7 +57,7 @@ def quat_mul(a: Array, b: Array) -> Array:
 
 def cross(a: Array, b: Array) -> Array:
     """Return the cross product of ``(..., 3)`` vectors."""
-    xp = array_namespace(a, b)
+    xp = namespace(a)
     a0, a1, a2, b0, b1, b2 = a[..., 0], a[..., 1], a[..., 2], b[..., 0], b[..., 1], b[..., 2]
     return xp.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], axis=-1)
 
@@ -71,7 +71,7 @@ def rotate(quat: Array, vector: Array) -> Array:
 
 def matrix_from_quat(quat: Array) -> Array:
     """Return rotation matrices ``(..., 3, 3)`` of unit quaternions ``(..., 4)``."""
-    xp = array_namespace(quat)
+    xp = namespace(quat)
     w, x, y, z = quat[..., 0], quat[..., 1], quat[..., 2], quat[..., 3]
     rows = [
         xp.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)], axis=-1),
@@ -86,7 +86,7 @@ def quat_from_matrix(matrix: Array) -> Array:
 
     The largest component is found first, so no small number is ever divided by (Shepperd's method).
     """
-    xp = array_namespace(matrix)
+    xp = namespace(matrix)
     m00, m11, m22 = matrix[..., 0, 0], matrix[..., 1, 1], matrix[..., 2, 2]
     dx, dy, dz = matrix[..., 2, 1], matrix[..., 0, 2], matrix[..., 1, 0]
     ex, ey, ez = matrix[..., 1, 2], matrix[..., 2, 0], matrix[..., 0, 1]
@@ -110,7 +110,7 @@ def quat_from_matrix(matrix: Array) -> Array:
 
 def rotation_vector(quat: Array) -> Array:
     """Return the rotation vectors ``(..., 3)`` [rad] of unit quaternions, angle in [0, pi]."""
-    xp = array_namespace(quat)
+    xp = namespace(quat)
     q = xp.where(quat[..., :1] < 0, -quat, quat)
     sine = xp.sqrt(xp.sum(q[..., 1:] * q[..., 1:], axis=-1, keepdims=True))
     angle = 2.0 * xp.atan2(sine, q[..., :1])

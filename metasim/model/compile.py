@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import mujoco
@@ -13,6 +12,7 @@ from metasim.core.errors import InvalidModel, UnknownName
 from metasim.core.reads import Reads
 from metasim.core.rotation import quat_from_matrix
 from metasim.core.scene import Asset, Body, Box, Camera, Capsule, Cylinder, Drive, Goal, Mesh, Robot, Scene, Sphere, Weld
+from metasim.model.assets import locate
 from metasim.model.info import model_info
 from metasim.model.mesh import add_mesh, load_mesh
 from metasim.model.model import Model, compile_spec, model_digest
@@ -70,7 +70,7 @@ def load_asset(asset: Asset) -> mujoco.MjSpec:
     Raises:
         InvalidModel: If the file is missing, is neither, or does not parse.
     """
-    path = Path(asset.path)
+    path = locate(asset.path)
     if not path.is_file():
         raise InvalidModel(f"no file {path}; an asset is an MJCF (.xml) or URDF (.urdf) file")
     if path.suffix.lower() == ".urdf" or b"<robot" in path.read_bytes()[:4096]:
@@ -94,13 +94,16 @@ def _add_ground(spec: mujoco.MjSpec) -> None:
 
 
 def _add_robot(spec: mujoco.MjSpec, robot: Robot, prefix: str, home: dict[str, float]) -> tuple[str, ...]:
-    asset, table_home = (robot.model, {}) if isinstance(robot.model, Asset) else ROBOTS[robot.model].resolve()
-    child = load_asset(asset)
+    if isinstance(robot.model, Asset):
+        child, table_home, height = load_asset(robot.model), {}, 0.0
+    else:
+        entry = ROBOTS[robot.model]
+        (child, table_home), height = entry.load(), entry.height_m
     actuated = {a.target for a in child.actuators}
     joints = tuple(j.name for j in child.joints if j.type in (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE))
     if robot.drive:
         _add_drive(child, robot.drive, joints, actuated)
-    frame = spec.worldbody.add_frame(pos=list(robot.pos), quat=list(robot.quat))
+    frame = spec.worldbody.add_frame(pos=[*robot.pos[:2], robot.pos[2] + height], quat=list(robot.quat))
     spec.attach(child, prefix=prefix, frame=frame)
     for joint, value in {**table_home, **robot.home}.items():
         if joint not in joints:

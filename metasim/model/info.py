@@ -15,7 +15,7 @@ _TYPES = {0: "free", 1: "ball", 2: "slide", 3: "hinge"}
 
 def model_info(model: mujoco.MjModel, home: Mapping[str, float], robots: Mapping[str, tuple[str, ...]], digest: str) -> ModelInfo:
     """Return what is known of ``model`` without the engine; ``home`` overrides initial joint positions by name."""
-    joints = tuple(model.joint(j).name or f"joint{j}" for j in range(model.njnt))
+    joints = tuple(model.joint(j).name or _unnamed_joint(model, j) for j in range(model.njnt))
     qpos_start = np.array(model.jnt_qposadr)
     home_qpos = np.array(model.qpos0)
     for name, value in home.items():
@@ -56,6 +56,12 @@ def model_info(model: mujoco.MjModel, home: Mapping[str, float], robots: Mapping
         digest=digest,
         **arrays,
     )
+
+
+def _unnamed_joint(model: mujoco.MjModel, j: int) -> str:
+    """Return the name of the body if this is its only joint, else one made of the number."""
+    body = model.body(int(model.jnt_bodyid[j]))
+    return body.name if body.name and model.body_jntnum[body.id] == 1 else f"joint{j}"
 
 
 def _joint_name(joints: tuple[str, ...], joint: int, actuator: int) -> str:

@@ -38,7 +38,7 @@ class MeshData:
         faces: (F, 3) int32 indices into `vertices`, counter-clockwise seen from outside.
 
     Raises:
-        InvalidModel: If a shape is wrong, a vertex is not finite, an index is out of range, or there is no face.
+        InvalidModel: If a shape is wrong, a vertex not finite, an index out of range, or there is no face.
     """
 
     vertices: Array
@@ -50,15 +50,22 @@ class MeshData:
         if vertices.ndim != 2 or vertices.shape[1] != 3:
             raise InvalidModel(f"mesh vertices have shape {vertices.shape}; expected (V, 3)")
         if faces.size == 0:
-            raise InvalidModel(f"mesh is empty: {len(vertices)} vertices and no triangle; export it with faces")
+            raise InvalidModel(
+                f"mesh is empty: {len(vertices)} vertices and no triangle; export it with faces"
+            )
         if faces.ndim != 2 or faces.shape[1] != 3 or not np.issubdtype(faces.dtype, np.integer):
-            raise InvalidModel(f"mesh faces are {faces.dtype} {faces.shape}; expected integers (F, 3): triangulate the mesh")
+            raise InvalidModel(
+                f"mesh faces are {faces.dtype} {faces.shape}; expected integers (F, 3): triangulate the mesh"
+            )
         bad = np.flatnonzero(~np.isfinite(vertices).all(axis=1))
         if bad.size:
-            raise InvalidModel(f"mesh vertex {bad[0]} is {vertices[bad[0]]} ({bad.size} in all); coordinates must be finite")
+            raise InvalidModel(
+                f"mesh vertex {bad[0]} is {vertices[bad[0]]} ({bad.size} in all); coordinates must be finite"
+            )
         if faces.min() < 0 or faces.max() >= len(vertices):
             raise InvalidModel(
-                f"mesh face indices span {faces.min()}..{faces.max()} but there are {len(vertices)} vertices (0-based)"
+                f"mesh face indices span {faces.min()}..{faces.max()};"
+                f" with {len(vertices)} vertices they must be in 0..{len(vertices) - 1}"
             )
         faces = faces.astype(np.int32)
         for name, value in (("vertices", vertices), ("faces", faces)):
@@ -91,7 +98,7 @@ def load_mesh(path: str | Path, scale: float | Sequence[float] = (1.0, 1.0, 1.0)
         scale: One factor, or one per axis; a mirroring scale keeps the faces' outside outside.
 
     Raises:
-        InvalidModel: If the file is missing, unreadable, empty or not finite, or `scale` has no three finite non-zero numbers.
+        InvalidModel: If the file is missing, unreadable, empty or not finite, or the scale is not usable.
         MissingDependency: If the format needs a package that is not installed.
     """
     parts = load_parts(path, scale)
@@ -99,11 +106,12 @@ def load_mesh(path: str | Path, scale: float | Sequence[float] = (1.0, 1.0, 1.0)
 
 
 def load_parts(path: str | Path, scale: float | Sequence[float] = (1.0, 1.0, 1.0)) -> tuple[MeshData, ...]:
-    """Read a mesh file as the separate objects it holds (an OBJ's ``o``, a scene's nodes); see `load_mesh`."""
+    """Read a mesh file as the objects it holds (an OBJ's ``o``, a scene's nodes); see `load_mesh`."""
     path = Path(path)
-    factors = np.broadcast_to(np.asarray(scale, dtype=np.float64), (3,)) if np.ndim(scale) in (0, 1) else None
-    if factors is None or not np.isfinite(factors).all() or not factors.all():
+    factors = np.asarray(scale, dtype=np.float64)
+    if factors.shape not in ((), (3,)) or not np.isfinite(factors).all() or not factors.all():
         raise InvalidModel(f"mesh {path}: scale is {scale}; expected three finite, non-zero numbers")
+    factors = np.broadcast_to(factors, (3,))
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
@@ -123,7 +131,8 @@ def _parse(source: _Source) -> tuple[MeshData, ...]:
     kind = source.suffix.removeprefix(".")
     if kind == "dae" and kind not in trimesh.available_formats():
         raise MissingDependency(
-            f'mesh {source.path}: reading .dae needs pycollada, which is not installed: pip install "metasim-robotics[robots]"'
+            f"mesh {source.path}: reading .dae needs pycollada, which is not installed:"
+            ' pip install "metasim-robotics[robots]"'
         )
     if kind not in trimesh.exchange.load.mesh_formats():
         raise InvalidModel(f"the format {source.suffix!r} is not a mesh; use stl, obj, ply, glb or off")
@@ -141,8 +150,12 @@ def _parse(source: _Source) -> tuple[MeshData, ...]:
 def _scene(path: Path, kind: str) -> trimesh.Scene:
     if kind != "obj":
         return trimesh.load_scene(path, process=False)
-    text = re.sub(rb"(?m)^[ \t]*(usemtl|mtllib)\b.*$", b"", path.read_bytes())  # else every material is a part of its own
-    return trimesh.load_scene(io.BytesIO(text), file_type=kind, process=False, split_objects=True, skip_materials=True)
+    text = re.sub(
+        rb"(?m)^[ \t]*(usemtl|mtllib)\b.*$", b"", path.read_bytes()
+    )  # else every material is a part of its own
+    return trimesh.load_scene(
+        io.BytesIO(text), file_type=kind, process=False, split_objects=True, skip_materials=True
+    )
 
 
 def _clean(mesh: MeshData) -> MeshData:
@@ -181,11 +194,22 @@ def convex_hull(mesh: MeshData) -> MeshData:
     return MeshData(hull.vertices, hull.faces)
 
 
+def is_flat(mesh: MeshData) -> bool:
+    """Tell whether a mesh's convex hull has no volume."""
+    try:
+        convex_hull(mesh)
+    except InvalidModel:
+        return True
+    return False
+
+
 def _flat(size: Array) -> str:
     return f"mesh has no volume (its extents are {size.tolist()} m); give it thickness or use a thin box"
 
 
-def mass_properties(mesh: MeshData, *, mass_kg: float | None = None, density: float | None = None) -> MassProperties:
+def mass_properties(
+    mesh: MeshData, *, mass_kg: float | None = None, density: float | None = None
+) -> MassProperties:
     """Return mass, centre of mass and inertia of a uniform solid filling the mesh.
 
     A closed mesh is integrated exactly; an open one is weighed as its convex hull, which is logged.
@@ -203,7 +227,9 @@ def mass_properties(mesh: MeshData, *, mass_kg: float | None = None, density: fl
         raise InvalidModel(f"give one positive mass_kg or density; got mass_kg={mass_kg}, density={density}")
     solid = _trimesh(mesh)
     if not solid.is_volume or solid.volume <= FLAT * float(np.ptp(mesh.vertices, axis=0).max()) ** 3:
-        LOGGER.info("mesh of %d faces is not a closed solid; its convex hull is weighed instead", len(mesh.faces))
+        LOGGER.info(
+            "mesh of %d faces is not a closed solid; its convex hull is weighed instead", len(mesh.faces)
+        )
         solid = _trimesh(convex_hull(mesh))
     rho = given if mass_kg is None else given / float(solid.volume)
     inertia = np.array(solid.moment_inertia, dtype=np.float64) * rho  # trimesh gives it for density 1

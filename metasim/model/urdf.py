@@ -1,11 +1,12 @@
 """Read URDF robots into MuJoCo specs that stand on their own: meshes in memory, no file needed afterwards.
 
-MuJoCo's own reader does the reading; around it, the file is checked (`urdf_tree`) and repaired (`urdf_repair`,
-`urdf_inertia`) beforehand, and its shapes are sorted into visual and colliding ones afterwards.
+MuJoCo's own reader does the reading; around it, the file is checked (`urdf_tree`) and repaired
+(`urdf_repair`, `urdf_shapes`, `urdf_inertia`) before, and its shapes are sorted into visual and colliding
+ones after.
 
 What differs from the file: a mesh collides as its convex hull, one per object in it; meshes lose textures and
-per-face colours; a `<mimic>` becomes a joint equality constraint; velocity limits stand in `UrdfModel`, as MuJoCo
-has none. A root link called "world" is the world itself.
+per-face colours; a `<mimic>` becomes a joint equality constraint; velocity limits stand in `UrdfModel`, as
+MuJoCo has none. A root link called "world" is the world itself.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from metasim.core.errors import InvalidModel
 from metasim.model.mesh import fill_mesh
 from metasim.model.urdf_inertia import repair_inertias
 from metasim.model.urdf_repair import FRICTIONS, Notes, repair_text
+from metasim.model.urdf_shapes import repair_shapes
 from metasim.model.urdf_tree import WORLD, UrdfTree, read_tree
 
 VISUAL_GROUP, COLLISION_GROUP = 2, 3
@@ -36,7 +38,7 @@ class UrdfModel:
     Args:
         spec: Compiles as it is, and after being attached to another spec.
         root: Name of the body that carries the robot.
-        joints: Names of the movable joints, in the file's order (the compiled order is MuJoCo's, depth first).
+        joints: Names of the movable joints, in the file's order (compiled, they are depth first).
         velocity_limits: Joint name to [rad/s] or [m/s], where the file states one.
         repairs: One sentence for each thing that was changed to make the file usable.
         ignored: Elements that mean nothing to MuJoCo and were left out, with their counts.
@@ -50,12 +52,16 @@ class UrdfModel:
     ignored: tuple[str, ...]
 
 
-def spec_from_urdf(path: str | Path, *, floating_base: bool = False, search: Iterable[str | Path] = ()) -> mujoco.MjSpec:
+def spec_from_urdf(
+    path: str | Path, *, floating_base: bool = False, search: Iterable[str | Path] = ()
+) -> mujoco.MjSpec:
     """Return a URDF as a MuJoCo spec; repairs are logged. `read_urdf` has the details."""
     return read_urdf(path, floating_base=floating_base, search=search).spec
 
 
-def read_urdf(path: str | Path, *, floating_base: bool = False, search: Iterable[str | Path] = ()) -> UrdfModel:
+def read_urdf(
+    path: str | Path, *, floating_base: bool = False, search: Iterable[str | Path] = ()
+) -> UrdfModel:
     """Read a URDF, repairing what is commonly wrong with such files.
 
     Args:
@@ -64,20 +70,22 @@ def read_urdf(path: str | Path, *, floating_base: bool = False, search: Iterable
         search: More folders to look for meshes in, such as the parents of ROS packages.
 
     Returns:
-        The spec: bodies named after links, visual geoms in group 2 that touch nothing, colliding geoms in group 3.
+        The spec and notes: bodies named after links, visual geoms (group 2) that touch nothing, colliding
+        geoms in group 3, no actuators.
 
     Raises:
-        InvalidModel: If the file, a number, a shape or a mesh cannot be used; it names the file, the element and the fix.
+        InvalidModel: If the file or something in it cannot be used; it names the element and the fix.
         UnsupportedFeature: If the file asks for what MuJoCo cannot express.
     """
     path = Path(path)
     tree = read_tree(path)
     notes = Notes()
-    repair_text(tree, [Path(folder) for folder in search], notes)
+    repair_text(tree, notes)
+    repair_shapes(tree, search, notes)
     frictions = _take_frictions(tree)
     speeds = _take_speeds(tree)
     base = _base(tree) if floating_base else None
-    repair_inertias(tree, floating_base, notes)
+    repair_inertias(tree, base, notes)
     spec = _read(tree, notes)
     _sort_geoms(spec, frictions)
     if base is not None:
@@ -102,14 +110,19 @@ def _base(tree: UrdfTree) -> str | None:
     """Return the link that a free joint goes on; None if the file has one already."""
     if tree.root != WORLD:
         return tree.root
-    below = [(tree.joints[joint].get("type"), link) for link, joint in tree.above.items() if tree.parent(joint) == WORLD]
+    below = [
+        (tree.joints[joint].get("type"), link)
+        for link, joint in tree.above.items()
+        if tree.parent(joint) == WORLD
+    ]
     kinds = {kind for kind, _ in below}
     if kinds == {"floating"}:
         return None
     if kinds != {"fixed"} or len(below) != 1 or tree.links[WORLD].find("collision") is not None:
         raise InvalidModel(
-            f"{tree.path}: floating_base=True, but its root link 'world' carries {[link for _, link in below]} by"
-            f" {sorted(str(k) for k in kinds)} joints; only one link on a fixed joint can be set free: load it with floating_base=False"
+            f"{tree.path}: floating_base=True, but the root link 'world' has collision shapes, or carries"
+            f" {[link for _, link in below]} by {sorted(str(k) for k in kinds)} joints; only a single link on"
+            " a fixed joint can be set free: load it with floating_base=False"
         )
     return below[0][1]
 
@@ -119,7 +132,9 @@ def _take_frictions(tree: UrdfTree) -> dict[str, list[float | None]]:
     for name, link in tree.links.items():
         for contact in link.findall("contact"):
             values = [contact.find(tag) for tag in FRICTIONS]
-            found[name] = [None if v is None or v.get("value") is None else float(v.get("value", "")) for v in values]
+            found[name] = [
+                None if v is None or v.get("value") is None else float(v.get("value", "")) for v in values
+            ]
             link.remove(contact)
     return found
 
@@ -138,7 +153,9 @@ def _read(tree: UrdfTree, notes: Notes) -> mujoco.MjSpec:
     try:
         spec = mujoco.MjSpec.from_string(ET.tostring(tree.robot, encoding="unicode"))
     except ValueError as error:
-        raise InvalidModel(f"{tree.path}: MuJoCo cannot read it ({error}); correct the element it names") from error
+        raise InvalidModel(
+            f"{tree.path}: MuJoCo cannot read it ({error}); correct the element it names"
+        ) from error
     for asset in spec.meshes:
         fill_mesh(asset, notes.meshes[asset.name], visual=asset.name not in notes.colliding)
     return spec

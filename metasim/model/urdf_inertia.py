@@ -1,7 +1,8 @@
 """Inertias of URDF links: make impossible ones possible, and supply missing ones, saying so.
 
-A rigid body's inertia I has a second-moment matrix S = tr(I)/2 * 1 - I with no negative eigenvalue (the triangle
-inequality of the principal moments). Violations are removed by clipping S, the smallest change in that sense.
+A rigid body's inertia I has a second-moment matrix S = tr(I)/2 * 1 - I with no negative eigenvalue (which is
+the triangle inequality of the principal moments). Violations are removed by clipping S, the smallest such
+change.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ ROUNDING = 1e-6  # relative changes below this are not worth a note
 Array = NDArray[np.float64]
 
 
-def repair_inertias(tree: UrdfTree, floating_base: bool, notes: Notes) -> None:
+def repair_inertias(tree: UrdfTree, base: str | None, notes: Notes) -> None:
     """Make every link's `<inertial>` one that a rigid body can have, in place.
 
     Args:
-        tree: The file, after `repair_text`.
-        floating_base: Whether the root moves.
+        tree: The file, after `repair_text` and `repair_shapes`.
+        base: The link that gets a free joint, if any.
         notes: Filled with what was done; its meshes are read.
 
     Raises:
@@ -40,18 +41,15 @@ def repair_inertias(tree: UrdfTree, floating_base: bool, notes: Notes) -> None:
     """
     if WORLD == tree.root:
         _drop(tree.links[WORLD], notes)
-    massive: dict[str, float] = {}  # mass of each rigid group, by the link it hangs on
-    group: dict[str, str] = {}
+    masses: dict[str, float] = {}  # of each rigid group of links, by the link that carries the others
     for name, link in tree.links.items():
         _repair(tree.path, name, link, notes)
-        at = name
-        while at in tree.above and tree.moved_joint(at) is None:
-            at = tree.parent(tree.above[at])
-        group[name] = at
-        massive[at] = massive.get(at, 0.0) + _mass(link)
-    for name in dict.fromkeys(group.values()):
-        moves = tree.moved_joint(name) is not None or (floating_base and name == tree.root)
-        if moves and name != WORLD and massive[name] == 0.0:
+        carrier = name
+        while carrier in tree.above and carrier != base and tree.moved_joint(carrier) is None:
+            carrier = tree.parent(tree.above[carrier])
+        masses[carrier] = masses.get(carrier, 0.0) + _mass(link)
+    for name, mass in masses.items():
+        if mass == 0.0 and (name == base or tree.moved_joint(name) is not None):
             _invent(name, tree.links[name], notes)
 
 
@@ -72,7 +70,9 @@ def _repair(path: Path, name: str, link: ET.Element, notes: Notes) -> None:
         return
     missing = [tag for tag in ("mass", "inertia") if inertial.find(tag) is None]
     if missing:
-        raise InvalidModel(f"{path}: link {name!r}: <inertial> has no <{missing[0]}>; add it, or remove <inertial>")
+        raise InvalidModel(
+            f"{path}: link {name!r}: <inertial> has no <{missing[0]}>; add it, or remove <inertial>"
+        )
     mass = _mass(link)
     if mass < 0:
         raise InvalidModel(f"{path}: link {name!r} has the mass {mass} kg; it must not be negative")
@@ -85,14 +85,16 @@ def _repair(path: Path, name: str, link: ET.Element, notes: Notes) -> None:
     if not given.any():
         centre, turn = _frame(inertial)
         about = _turned(turn.T, shape_properties(link, notes.meshes, mass).inertia)
-        notes.repairs.append(f"link {name!r}: zero inertia replaced by that of its shapes at its mass, {_diagonal(about)} kg m^2")
+        notes.repairs.append(
+            f"link {name!r}: zero inertia replaced by its shapes' at its mass, {_diagonal(about)} kg m^2"
+        )
         _write(inertial, about)
         return
     physical = nearest_physical(given)
     if np.abs(physical - given).max() > ROUNDING * np.abs(given).max():
         notes.repairs.append(
-            f"link {name!r}: no rigid body has the principal inertias {_diagonal(given)} kg m^2; nearest possible"
-            f" {_diagonal(physical)} used"
+            f"link {name!r}: no rigid body has the principal inertias {_diagonal(given)} kg m^2;"
+            f" nearest possible {_diagonal(physical)} used"
         )
     _write(inertial, physical)
 
@@ -122,7 +124,14 @@ def read_inertia(inertial: ET.Element) -> Array:
 def _write(inertial: ET.Element, value: Array) -> None:
     element = inertial.find("inertia")
     assert element is not None
-    for key, (row, column) in {"ixx": (0, 0), "iyy": (1, 1), "izz": (2, 2), "ixy": (0, 1), "ixz": (0, 2), "iyz": (1, 2)}.items():
+    for key, (row, column) in {
+        "ixx": (0, 0),
+        "iyy": (1, 1),
+        "izz": (2, 2),
+        "ixy": (0, 1),
+        "ixz": (0, 2),
+        "iyz": (1, 2),
+    }.items():
         element.set(key, repr(float(value[row, column])))
 
 
@@ -169,7 +178,7 @@ def shape_properties(link: ET.Element, meshes: Mapping[str, MeshData], mass: flo
 
 
 def _solid(shape: ET.Element, meshes: Mapping[str, MeshData]) -> MassProperties | None:
-    """Return a shape's volume, centroid and inertia at density 1 in the link's frame; None for a flat mesh."""
+    """Return a shape's properties at density 1 in the link's frame; None for a flat mesh."""
     form = shape.find("geometry/*")
     assert form is not None
     sizes = [v for key in ("size", "radius", "length") for v in floats(form.get(key))]

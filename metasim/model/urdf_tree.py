@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ class UrdfTree:
         joints: Joint elements by name, in the file's order.
         above: For each link but the root, the name of the joint that carries it.
         root: The root link's name.
+        meshdir: Folder for meshes that the file names for MuJoCo's sake, relative to it; "" for none.
     """
 
     path: Path
@@ -34,6 +35,13 @@ class UrdfTree:
     joints: Mapping[str, ET.Element]
     above: Mapping[str, str]
     root: str
+    meshdir: str = ""
+
+    def elements(self) -> Iterator[tuple[str, str, ET.Element]]:
+        """Yield kind, name and element of every material, link and joint."""
+        yield from (("material", m.get("name", ""), m) for m in self.robot.findall("material"))
+        yield from (("link", name, link) for name, link in self.links.items())
+        yield from (("joint", name, joint) for name, joint in self.joints.items())
 
     def moved_joint(self, link: str) -> str | None:
         """Return the joint above a link if it can move, else None."""
@@ -60,13 +68,17 @@ def read_tree(path: str | Path) -> UrdfTree:
         raise InvalidModel(f"{path}: <robot> has no <link>; a robot needs at least one")
     above = _carriers(path, links, joints)
     root = _root(path, links, joints, above)
-    tree = UrdfTree(path=path, robot=robot, links=links, joints=joints, above=above, root=root)
+    compiler = robot.find("mujoco/compiler")
+    meshdir = "" if compiler is None else compiler.get("meshdir", "")
+    tree = UrdfTree(
+        path=path, robot=robot, links=links, joints=joints, above=above, root=root, meshdir=meshdir
+    )
     for name, joint in joints.items():
         _check_mimic(tree, name, joint)
         if joint.get("type") == "floating" and not tree.parent(name) == tree.root == WORLD:
             raise UnsupportedFeature(
-                f"{path}: joint {name!r} is floating below link {tree.parent(name)!r}; only a root link may float:"
-                " make it the root and load with floating_base=True"
+                f"{path}: joint {name!r} is floating below link {tree.parent(name)!r}; only a root link may"
+                " float: make its child the root and load with floating_base=True"
             )
     return tree
 
@@ -85,10 +97,22 @@ def _parse(path: Path) -> ET.Element:
         raise InvalidModel(f"{path}: not well-formed XML ({error}){hint}") from error
     if robot.tag != "robot":
         known = {"mujoco": "that is MJCF: load it as such", "sdf": "that is SDF: convert it to URDF"}
-        raise InvalidModel(f"{path}: the root element is <{robot.tag}>, expected <robot>; {known.get(robot.tag, 'is it a URDF?')}")
-    macro = next((e.tag for e in robot.iter() if isinstance(e.tag, str) and e.tag.startswith("{") and "xacro" in e.tag), None)
+        raise InvalidModel(
+            f"{path}: the root element is <{robot.tag}>, expected <robot>;"
+            f" {known.get(robot.tag, 'is it a URDF?')}"
+        )
+    macro = next(
+        (
+            e.tag
+            for e in robot.iter()
+            if isinstance(e.tag, str) and e.tag.startswith("{") and "xacro" in e.tag
+        ),
+        None,
+    )
     if macro:
-        raise InvalidModel(f"{path}: it contains the macro <xacro:{macro.split('}')[1]}>; expand it with xacro first")
+        raise InvalidModel(
+            f"{path}: it contains the macro <xacro:{macro.split('}')[1]}>; expand it with xacro first"
+        )
     return robot
 
 
@@ -112,29 +136,41 @@ def _end(path: Path, name: str, joint: ET.Element, tag: str) -> str:
     return link
 
 
-def _carriers(path: Path, links: Mapping[str, ET.Element], joints: Mapping[str, ET.Element]) -> dict[str, str]:
+def _carriers(
+    path: Path, links: Mapping[str, ET.Element], joints: Mapping[str, ET.Element]
+) -> dict[str, str]:
     above: dict[str, str] = {}
     for name, joint in joints.items():
         kind = joint.get("type")
         if kind not in JOINT_TYPES:
-            raise InvalidModel(f"{path}: joint {name!r} has the type {kind!r}; {nearest(str(kind), JOINT_TYPES)}")
+            raise InvalidModel(
+                f"{path}: joint {name!r} has the type {kind!r}; {nearest(str(kind), JOINT_TYPES)}"
+            )
         parent, child = (_end(path, name, joint, tag) for tag in ("parent", "child"))
         for tag, link in (("parent", parent), ("child", child)):
             if link not in links:
-                raise InvalidModel(f"{path}: joint {name!r} has the {tag} link {link!r}, which is not there; {nearest(link, links)}")
+                raise InvalidModel(
+                    f"{path}: joint {name!r} has the {tag} link {link!r}, which is not there;"
+                    f" {nearest(link, links)}"
+                )
         if child in above:
             raise InvalidModel(
-                f"{path}: link {child!r} hangs on two joints, {above[child]!r} and {name!r}; a URDF is a tree:"
-                " remove one and close the loop with an equality constraint in the scene"
+                f"{path}: link {child!r} hangs on two joints, {above[child]!r} and {name!r}; a URDF is a"
+                " tree: remove one and close the loop with an equality constraint in the scene"
             )
         above[child] = name
     return above
 
 
-def _root(path: Path, links: Mapping[str, ET.Element], joints: Mapping[str, ET.Element], above: Mapping[str, str]) -> str:
+def _root(
+    path: Path, links: Mapping[str, ET.Element], joints: Mapping[str, ET.Element], above: Mapping[str, str]
+) -> str:
     roots = [link for link in links if link not in above]
     if len(roots) > 1:
-        raise InvalidModel(f"{path}: links {roots} have no parent, so there are {len(roots)} robots; join them with fixed joints")
+        raise InvalidModel(
+            f"{path}: links {roots} have no parent, so there are {len(roots)} robots;"
+            " join them with fixed joints"
+        )
     below: dict[str, list[str]] = {link: [] for link in links}
     for child, joint in above.items():
         below[_end(path, joint, joints[joint], "parent")].append(child)
@@ -146,7 +182,9 @@ def _root(path: Path, links: Mapping[str, ET.Element], joints: Mapping[str, ET.E
     if loop:
         raise InvalidModel(f"{path}: joints {loop} form a cycle; a URDF is a tree: remove one of them")
     if WORLD in links and roots != [WORLD]:
-        raise InvalidModel(f"{path}: link {WORLD!r} is not the root; rename it, the name stands for the world")
+        raise InvalidModel(
+            f"{path}: link {WORLD!r} is not the root; rename it, the name stands for the world"
+        )
     return roots[0]
 
 
@@ -156,12 +194,16 @@ def _check_mimic(tree: UrdfTree, name: str, joint: ET.Element) -> None:
         return
     leader = mimic.get("joint", "")
     if leader not in tree.joints:
-        raise InvalidModel(f"{tree.path}: joint {name!r} mimics {leader!r}, which is not there; {nearest(leader, tree.joints)}")
+        raise InvalidModel(
+            f"{tree.path}: joint {name!r} mimics {leader!r}, which is not there;"
+            f" {nearest(leader, tree.joints)}"
+        )
     for who in (name, leader):
         kind = tree.joints[who].get("type")
         if kind not in ONE_DOF:
             raise UnsupportedFeature(
-                f"{tree.path}: joint {name!r} mimics {leader!r}, but {who!r} is {kind}; both must be one of {list(ONE_DOF)}"
+                f"{tree.path}: joint {name!r} mimics {leader!r}, but {who!r} is {kind};"
+                f" both must be one of {list(ONE_DOF)}"
             )
     seen = [name]
     while (follows := tree.joints[leader].find("mimic")) is not None:

@@ -4,6 +4,8 @@ Surprises of the engine, and where each is undone:
 
 * after ``mj_step`` poses are one substep older than the coordinates: ``step`` asks for the velocity stage of the new state;
 * a world with NaN is silently reset to its initial state: ``state.failed_worlds`` reads the warning counters;
+* a forward pass without forces leaves contact sensors of *another* world in the batch: contacts are kept here, and copied
+  only after a step;
 * a site compiled at its body's frame ignores writes to ``site_pos``: the model compiler clears that mark.
 """
 
@@ -63,6 +65,7 @@ class MujocoBackend(Backend):
     @property
     def failures(self) -> Mapping[int, str]:
         """World to reason."""
+        self._ready()
         return self._failures
 
     def load(self, model: Model) -> None:
@@ -71,12 +74,13 @@ class MujocoBackend(Backend):
             raise NotReady("this backend is closed or has a model already; launch another one")
         self._model = model
         self._batch = batch.Batch(model.mj, nsim=self.num_worlds, nthread=self.workers)
-        self._state, self._targets = state.views(self._batch, model)
+        self._state, self._targets, self._contacts = state.views(self._batch, model)
+        self._contact_sensors = state.contact_sensors(self._batch, model)
         self._warnings = self._batch.warning[:, state.DIVERGED, 1]
         self._camera: cameras.Camera | None = None
         state.write_home(self._batch, model.info)
         self._batch.forward(stage=_VEL)
-        self._initial = state.take_snapshot(self._batch, np.zeros(1, np.int64))
+        self._initial = state.take_snapshot(self._batch, self._contacts, np.zeros(1, np.int64))
 
     def step(self, substeps: int = 1) -> State:
         """Advance every world."""
@@ -85,6 +89,7 @@ class MujocoBackend(Backend):
             b.step(nstep=substeps, stage=_VEL)
         except batch.SimulationError as error:
             self._failures.update({int(i): b.error(int(i)) for i in error.ids})
+        self._contacts[:] = self._contact_sensors
         if self._batch.warning[:, state.DIVERGED, 1].any():
             state.failed_worlds(b, self._failures)
         return self._state
@@ -96,6 +101,7 @@ class MujocoBackend(Backend):
 
     def reset(self, worlds: Array | None = None) -> None:
         """Put worlds back to the initial state."""
+        self._ready()
         rows = world_rows(worlds, self.num_worlds)
         self.restore(self._initial, rows, np.zeros(len(rows), np.int64))
 
@@ -120,13 +126,15 @@ class MujocoBackend(Backend):
 
     def snapshot(self, worlds: Array | None = None) -> state.Snapshot:
         """Return an exact copy of some worlds."""
-        return state.take_snapshot(self._ready(), world_rows(worlds, self.num_worlds))
+        return state.take_snapshot(self._ready(), self._contacts, world_rows(worlds, self.num_worlds))
 
     def restore(self, snapshot: state.Snapshot, worlds: Array | None = None, rows: Array | None = None) -> None:
         """Put rows of a snapshot into worlds."""
         b, ids = self._ready(), world_rows(worlds, self.num_worlds)
-        state.put_snapshot(b, self._model, snapshot, ids, np.arange(len(ids)) if rows is None else np.asarray(rows))
+        chosen = np.arange(len(ids)) if rows is None else np.asarray(rows)
+        state.put_snapshot(b, self._model, snapshot, ids, chosen)
         self._refresh(ids)
+        self._contacts[ids] = snapshot.contacts[chosen]
 
     def dump(self, worlds: Array | None = None) -> Array:
         """Return the integration state of some worlds; exact for worlds without per-world parameters."""
@@ -142,7 +150,7 @@ class MujocoBackend(Backend):
         """Set a parameter per world."""
         rows = world_rows(worlds, self.num_worlds)
         parameters.set_parameter(self._ready(), self._model, parameter, name, values, rows)
-        self._refresh(rows)
+        self.forward(rows)
 
     def get_parameter(self, parameter: str, name: str) -> Array:
         """Return a parameter's present values."""
@@ -185,5 +193,6 @@ class MujocoBackend(Backend):
     def _refresh(self, rows: Array) -> None:
         for row in rows:
             self._failures.pop(int(row), None)
+        self._contacts[rows] = 0
         self._batch.warning[rows] = 0  # type: ignore[union-attr]
         self._batch.forward(rows, stage=_VEL)  # type: ignore[union-attr]

@@ -30,20 +30,25 @@ DIVERGED = [int(w) for w in _WARNINGS]
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """Copies of worlds: integration states ``(n, K)``, and per-world parameters by MuJoCo field name."""
+    """Copies of worlds: integration states ``(n, K)``, contacts ``(n, C, 4)``, parameters by MuJoCo field name."""
 
     states: Array
+    contacts: Array
     fields: Mapping[str, Array]
 
 
-def views(b: batch.Batch, model: Model) -> tuple[State, Targets]:
-    """Return the live state and targets of a batch."""
-    sensors = b.bind("sensordata")
-    count = len(model.reads.contacts)
-    start = model.contact_start
-    contacts = sensors[:, start : start + CONTACT_WIDTH * count].reshape(b.nsim, count, CONTACT_WIDTH)
-    state = State(model.layout, b.bind("qpos"), b.bind("qvel"), sensors, contacts)
-    return state, Targets(b.bind("ctrl"), b.bind("mocap_pos"), b.bind("mocap_quat"))
+def views(b: batch.Batch, model: Model) -> tuple[State, Targets, Array]:
+    """Return the live state and targets of a batch, and the contacts ``(N, C, 4)`` that the state shows."""
+    contacts = np.zeros((b.nsim, len(model.reads.contacts), CONTACT_WIDTH))
+    state = State(model.layout, b.bind("qpos"), b.bind("qvel"), b.bind("sensordata"), contacts)
+    return state, Targets(b.bind("ctrl"), b.bind("mocap_pos"), b.bind("mocap_quat")), contacts
+
+
+def contact_sensors(b: batch.Batch, model: Model) -> Array:
+    """Return the view ``(N, C, 4)`` of the contact sensors, which hold the last substep right after a step only."""
+    count, start = len(model.reads.contacts), model.contact_start
+    columns = b.bind("sensordata")[:, start : start + CONTACT_WIDTH * count]
+    return columns.reshape(b.nsim, count, CONTACT_WIDTH)
 
 
 def write_home(b: batch.Batch, info: ModelInfo) -> None:
@@ -68,7 +73,9 @@ def write_start(b: batch.Batch, model: Model, targets: Targets, start: Start, ro
         q, v = int(j.qposadr[0]), int(j.dofadr[0])
         width = {"free": 7, "ball": 4}.get(info.joint_types[j.id], 1)
         speed = {"free": 6, "ball": 3}.get(info.joint_types[j.id], 1)
-        b.qpos[rows, q : q + width] = finite_rows(f"joint {name!r}", _column(values, width), (n, width))
+        leading = _column(values, width)
+        width = min(width, np.shape(leading)[-1]) if np.ndim(leading) else width
+        b.qpos[rows, q : q + width] = finite_rows(f"joint {name!r}", leading, (n, width))
         velocity = start.velocities.get(name, np.zeros(speed))
         b.qvel[rows, v : v + speed] = finite_rows(f"velocity of {name!r}", _column(velocity, speed), (n, speed))
     stray = set(start.velocities) - set(start.joints)
@@ -102,10 +109,11 @@ def _write_body(b: batch.Batch, model: Model, targets: Targets, name: str, value
         expand(b, "body_quat")[rows, k] = pose[:, 3:]
 
 
-def take_snapshot(b: batch.Batch, rows: Array) -> Snapshot:
+def take_snapshot(b: batch.Batch, contacts: Array, rows: Array) -> Snapshot:
     """Copy some worlds."""
     expanded = {f: b.expanded(f) for f in EXPANDABLE}
-    return Snapshot(states=np.array(b.state[rows]), fields={f: np.array(a[rows]) for f, a in expanded.items() if a is not None})
+    fields = {f: np.array(a[rows]) for f, a in expanded.items() if a is not None}
+    return Snapshot(states=np.array(b.state[rows]), contacts=contacts[rows], fields=fields)
 
 
 def put_snapshot(b: batch.Batch, model: Model, snapshot: Snapshot, worlds: Array, rows: Array) -> None:

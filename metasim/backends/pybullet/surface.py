@@ -1,0 +1,160 @@
+"""Friction and softness: MuJoCo has them for each pair of geoms, Bullet one number for each link.
+
+Bullet multiplies the friction of two links, adds their compliances and dampings, and weighs torsional friction as
+``s1 f2 + s2 f1``. The numbers of the links are the least-squares solution of these rules over all pairs that may touch;
+pairs within one robot, or of a robot and a fixed body, count less. Where the pairs agree the solution is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mujoco
+import numpy as np
+from scipy.optimize import nnls
+
+from metasim.backends.pybullet.model import FREE, Surface, may_touch
+
+Array = Any
+_WEIGHT, _FIXED_WEIGHT, _SELF_WEIGHT = 1.0, 0.01, 0.01
+_RIGID = 1e12
+_LEAST_FRICTION = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contacts:
+    """What MuJoCo would use for each pair ``(P,)`` of surfaces that may touch.
+
+    Attributes:
+        pairs: ``(P, 2)`` surface indices.
+        weights: How much each pair counts.
+        compliance: [m/N].
+        damping: [N s/m].
+        condim: Dimension of the contact.
+    """
+
+    pairs: Array
+    weights: Array
+    compliance: Array
+    damping: Array
+    condim: Array
+
+
+def find_contacts(m: mujoco.MjModel, surfaces: Sequence[Surface]) -> Contacts:
+    """Return the pairs of surfaces that may touch and their contact parameters."""
+    pairs, rows = [], []
+    for i, a in enumerate(surfaces):
+        for k, b in enumerate(surfaces[i + 1 :], i + 1):
+            if may_touch(m, a.geoms[0], b.geoms[0]):
+                pairs.append((i, k))
+                rows.append((_weight(m, a, b), *_softness(m, a, b)))
+    table = np.array(rows, float).reshape(-1, 4)
+    return Contacts(
+        pairs=np.array(pairs, int).reshape(-1, 2),
+        weights=table[:, 0],
+        compliance=table[:, 1],
+        damping=table[:, 2],
+        condim=table[:, 3].astype(int),
+    )
+
+
+def _weight(m: mujoco.MjModel, a: Surface, b: Surface) -> float:
+    if a.part == b.part:
+        return _SELF_WEIGHT
+    free = any(s.group and int(m.jnt_type[m.body_jntadr[s.group]]) == FREE for s in (a, b))
+    return _WEIGHT if free or (a.group and b.group) else _FIXED_WEIGHT
+
+
+def _softness(m: mujoco.MjModel, a: Surface, b: Surface) -> tuple[float, float, int]:
+    """Return compliance, damping and dimension of a pair's contact.
+
+    At rest MuJoCo's constraint ``R f = K d r`` is a spring of ``1 / (tc^2 (1 - d))`` over the inverse weights, with
+    ``d`` the full impedance, ``tc`` the time constant; the damping is ``2 d / (d tc (1 - d))`` over the same.
+    Source: MuJoCo documentation, "Computation", solver parameters.
+    """
+    g, h = a.geoms[0], b.geoms[0]
+    mix = m.geom_solmix[g] / max(m.geom_solmix[g] + m.geom_solmix[h], 1e-15)
+    if m.geom_priority[g] != m.geom_priority[h]:
+        mix = float(m.geom_priority[g] > m.geom_priority[h])
+    impedance = float(np.clip(mix * m.geom_solimp[g, 1] + (1 - mix) * m.geom_solimp[h, 1], 1e-4, 0.9999))
+    references = m.geom_solref[g], m.geom_solref[h]
+    if all(r[0] > 0 for r in references):
+        reference = mix * references[0] + (1 - mix) * references[1]
+        constant = max(float(reference[0]), 2 * float(m.opt.timestep))
+        stiffness, damping = 1 / (constant * float(reference[1])) ** 2, 2 / constant
+    else:
+        reference = np.minimum(*references)
+        stiffness, damping = -float(reference[0]), -float(reference[1])
+    inverse = max(_inverse_weight(m, a) + _inverse_weight(m, b), 1e-9)
+    condim = max(int(m.geom_condim[g]), int(m.geom_condim[h]))
+    return inverse * (1 - impedance) / stiffness, damping / (1 - impedance) / inverse, condim
+
+
+def _inverse_weight(m: mujoco.MjModel, surface: Surface) -> float:
+    return float(np.mean([m.body_invweight0[m.geom_bodyid[g], 0] for g in surface.geoms]))
+
+
+def solve_softness(contacts: Contacts, count: int) -> tuple[Array, Array]:
+    """Return stiffness [N/m] and damping [N s/m] ``(count,)`` of the surfaces."""
+    compliance = _additive(contacts, contacts.compliance, count)
+    damping = _additive(contacts, contacts.damping, count)
+    return np.where(compliance > 1 / _RIGID, 1 / np.maximum(compliance, 1 / _RIGID), _RIGID), damping
+
+
+def _additive(contacts: Contacts, target: Array, count: int) -> Array:
+    """Return the numbers ``(count,)`` >= 0 whose sums over pairs come nearest to ``target``, relatively."""
+    matrix = np.zeros((len(target), count))
+    scale = contacts.weights / np.maximum(target, 1e-15)
+    for column in range(2):
+        matrix[np.arange(len(target)), contacts.pairs[:, column]] += scale
+    return nnls(matrix, contacts.weights)[0] if len(target) else np.zeros(count)
+
+
+def solve_friction(m: mujoco.MjModel, contacts: Contacts, surfaces: Sequence[Surface], friction: Array) -> Array:
+    """Return sliding, torsional and rolling friction ``(S, 3)`` of the surfaces.
+
+    Args:
+        m: The model (priorities).
+        contacts: Pairs that may touch.
+        surfaces: The surfaces.
+        friction: ``(ngeom, 3)`` friction of the geoms in MuJoCo's sense.
+    """
+    own = np.array([friction[s.geoms[0]] for s in surfaces]).reshape(-1, 3)
+    result = own.copy()
+    result[:, 1:] = 0.0
+    if not len(contacts.pairs):
+        return result
+    i, k = contacts.pairs.T
+    priority = np.array([int(m.geom_priority[s.geoms[0]]) for s in surfaces])
+    target = np.maximum(own[i], own[k])
+    target = np.where((priority[i] > priority[k])[:, None], own[i], target)
+    target = np.where((priority[k] > priority[i])[:, None], own[k], target)
+    sliding = np.where(contacts.condim > 1, target[:, 0], 0.0)
+    result[:, 0] = _multiplicative(contacts, sliding, own[:, 0])
+    for column, dimension in ((1, 4), (2, 6)):
+        wanted = np.where(contacts.condim >= dimension, target[:, column], 0.0)
+        if wanted.any():
+            result[:, column] = _crossed(contacts, wanted, result[:, 0])
+    return result
+
+
+def _multiplicative(contacts: Contacts, target: Array, own: Array) -> Array:
+    """Return the numbers whose products over pairs come nearest to ``target``, those nearest to ``own`` if several do."""
+    start = np.log(np.maximum(own, _LEAST_FRICTION))
+    matrix = np.zeros((len(target), len(own)))
+    for column in range(2):
+        matrix[np.arange(len(target)), contacts.pairs[:, column]] += contacts.weights
+    wanted = np.log(np.maximum(target, _LEAST_FRICTION)) * contacts.weights
+    return np.exp(start + np.linalg.lstsq(matrix, wanted - matrix @ start, rcond=None)[0])
+
+
+def _crossed(contacts: Contacts, target: Array, sliding: Array) -> Array:
+    """Return the numbers >= 0 for which ``s1 f2 + s2 f1`` comes nearest to ``target``."""
+    matrix = np.zeros((len(target), len(sliding)))
+    i, k = contacts.pairs.T
+    rows = np.arange(len(target))
+    matrix[rows, i] += contacts.weights * sliding[k]
+    matrix[rows, k] += contacts.weights * sliding[i]
+    return nnls(matrix, target * contacts.weights)[0]

@@ -1,0 +1,114 @@
+"""Contact: resting weight, stacking, sliding, and the sign of the force."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from metasim.conformance.measurement import BackendFactory, Measurement, holds, near, needs, report
+from metasim.conformance.scenes import GRAVITY, STEP_S, opened
+from metasim.core.backend import Start
+
+MU, BOX_KG, SLIDE_M_S = 0.3, 0.8, 1.5
+BLOCK_KG, BLOCK_TOP_M = 1.3, 0.05
+
+
+@needs("contact_force")
+def drop_to_rest(make: BackendFactory) -> list[Measurement]:
+    """A dropped block comes to rest on the floor, which carries its weight."""
+    with opened(make, "block") as backend:
+        state = backend.state
+        in_air = bool(backend.touching("block", "world")[0])
+        weightless = backend.contact_force("block", "world")[0]
+        fastest = backend.step(60).joint("block").vel[0, 2]
+        backend.step(940)
+        force = backend.contact_force("block", "world")[0]
+        block = state.joint("block")
+        weight = BLOCK_KG * GRAVITY
+        still = "friction and damping of the contact; 1.9 s after the first touch"
+        return [
+            near("speed before the touch", fastest, -GRAVITY * 60 * STEP_S, 1e-9, "m/s", "0.1 m of free fall"),
+            holds("apart at the start", not in_air, "0.1 m above the floor"),
+            near("force before the touch", weightless, np.zeros(3), 0.0, "N", "nothing touches"),
+            holds("touching at the end", bool(backend.touching("block", "world")[0]), "it lies on the floor"),
+            near("contact force at rest", force[2], weight, 1e-3 * weight, "N", "m g; residue of settling"),
+            near("sideways force at rest", force[:2], np.zeros(2), 1e-3 * weight, "N", "flat floor"),
+            near("speed at rest", block.vel[0], np.zeros(6), 1e-3, "m/s, rad/s", still),
+            near("height at rest", block.pos[0, 2], BLOCK_TOP_M, 1e-3, "m", "half its height; contacts are soft"),
+            near("tilt at rest", block.pos[0, 4:], np.zeros(3), 1e-3, "", "flat floor"),
+        ]
+
+
+@needs("contact_force")
+def stack(make: BackendFactory) -> list[Measurement]:
+    """In a stack each contact carries what lies above it, the force on ``a`` from ``b`` and not the reverse."""
+    with opened(make, "blocks") as backend:
+        backend.step(750)
+        force = {
+            pair: backend.contact_force(*pair)[0]
+            for pair in (("top", "bottom"), ("bottom", "top"), ("bottom", "ground"), ("top", "ground"))
+        }
+        top, both = 0.5 * GRAVITY, 2.0 * GRAVITY
+        return [
+            near("on top from bottom", force["top", "bottom"][2], top, 2e-3 * both, "N", "carries the top, upwards"),
+            near("on bottom from top", force["bottom", "top"][2], -top, 2e-3 * both, "N", "pressed downwards"),
+            near("action and reaction", force["top", "bottom"], -force["bottom", "top"], 1e-9, "N", "Newton's third"),
+            near("on bottom from ground", force["bottom", "ground"][2], both, 2e-3 * both, "N", "carries both"),
+            near("on top from ground", force["top", "ground"], np.zeros(3), 0.0, "N", "they are apart"),
+            holds("top and ground apart", not backend.touching("top", "ground")[0], "0.1 m between them"),
+        ]
+
+
+@needs("contact_force")
+def friction_slide(make: BackendFactory) -> list[Measurement]:
+    """A box pushed over the floor slows by mu g, feels mu m g, and stops after v^2 / (2 mu g)."""
+    with opened(make, "slide") as backend:
+        backend.step(200)
+        rest = {"box": backend.state.joint("box").pos.copy()}
+        backend.write(Start(joints=rest, velocities={"box": [[SLIDE_M_S, 0, 0, 0, 0, 0]]}))
+        forces, speeds = [], []
+        for _ in range(200):
+            speeds.append(backend.step().joint("box").vel[0, 0])
+            forces.append(backend.contact_force("box", "floor")[0])
+        stopped = backend.step(400).joint("box")
+        drag, _, load = np.mean(forces, axis=0)
+        weight = BOX_KG * GRAVITY
+        distance = SLIDE_M_S**2 / (2 * MU * GRAVITY)
+        braking = (speeds[49] - speeds[-1]) / (150 * STEP_S)
+        why = "Coulomb: mu is the larger of box (0.3) and floor (0.05); the box hops by 0.1 mm as it slides"
+        creep = "soft friction may creep"
+        return [
+            near("deceleration", braking, MU * GRAVITY, 0.03 * MU * GRAVITY, "m/s^2", why),
+            near("mean friction force", drag, -MU * weight, 0.03 * MU * weight, "N", why),
+            near("mean normal force", load, weight, 0.03 * weight, "N", "m g on average"),
+            near("friction over normal force", -drag / load, MU, 1e-3 * MU, "", "mu, exactly, as long as it slides"),
+            near("stopping distance", stopped.pos[0, 0] - rest["box"][0, 0], distance, 0.02 * distance, "m", why),
+            near("drift to the side", stopped.pos[0, 1], 0.0, 1e-3, "m", "nothing pushes sideways"),
+            near("speed after stopping", stopped.vel[0, 0], 0.0, 2e-3, "m/s", creep),
+        ]
+
+
+@needs("contact_force")
+def impulse_balance(make: BackendFactory) -> list[Measurement]:
+    """Through an impact, every substep's change of momentum is that substep's contact force and the weight."""
+    with opened(make, "block") as backend:
+        backend.write(Start(joints={"block": [[0, 0, 0.06, 1, 0, 0, 0]]}, velocities={"block": [[0, 0, -1.0, 0, 0, 0]]}))
+        worst, hardest, before = 0.0, 0.0, -1.0
+        for _ in range(100):
+            now = float(backend.step().joint("block").vel[0, 2])
+            force = float(backend.contact_force("block", "world")[0, 2])
+            worst = max(worst, abs(BLOCK_KG * ((now - before) / STEP_S + GRAVITY) - force))
+            hardest, before = max(hardest, force), now
+        return [
+            near(
+                "force against change of momentum",
+                worst / hardest,
+                0.0,
+                1e-6,
+                "",
+                "F dt = m (dv + g dt) in each substep: the force is the last substep's, the velocity the new state's",
+            ),
+            report("hardest force of the impact", hardest, BLOCK_KG * 1.0 / STEP_S, "N", "1 m/s stopped in one step"),
+        ]
+
+
+CHECKS = (drop_to_rest, stack, friction_slide, impulse_balance)

@@ -1,0 +1,8 @@
+"""Environments: task + engine → gymnasium, single and natively batched."""
+
+from metasim.envs.episodes import Episodes
+from metasim.envs.registration import make, make_vec
+from metasim.envs.single import TaskEnv
+from metasim.envs.vector import VectorTaskEnv
+
+__all__ = ["Episodes", "TaskEnv", "VectorTaskEnv", "make", "make_vec"]

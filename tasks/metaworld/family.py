@@ -1,0 +1,171 @@
+"""What all Meta-World tasks share: the robot, the action, the observation of 39 numbers, the reset.
+
+Frames: world, z up, table top at z = 0; lengths in metres.
+Observation: hand (3), gripper opening (1), object position and quaternion (7), second object (7, zeros here), the
+previous step's same 18 numbers, goal (3). The quaternion's order is the original's, which differs between tasks.
+Action: three displacements of the hand's mocap target (1 cm at 1) and the gripper (-1 open, 1 closed).
+Source: Yu et al., "Meta-World", arXiv:1910.10897, and the benchmark's version 3 (V2 rewards). Different here: goals are
+always visible, ``reset(seed=)`` is obeyed, and first observations are never stale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from metasim.control import MocapDelta
+from metasim.core.factors import Uniform
+from metasim.core.reads import Reads
+from metasim.core.rewards import norm
+from metasim.core.scene import Asset, Physics, Scene, Weld
+from metasim.core.state import Frame, State
+from metasim.core.task import Memory, Prelude, Task
+
+Array = Any
+
+HAND_LOW_M, HAND_HIGH_M = (-0.5, 0.4, 0.05), (0.5, 1.0, 0.5)
+OBSERVED_LOW = np.array([-0.525, 0.348, -0.0525, -1.0])  # hand [m], gripper opening
+OBSERVED_HIGH = np.array([0.525, 1.025, 0.7, 1.0])
+OPEN_M = 0.1  # distance of the claws that counts as fully open
+SETTLE_SUBSTEPS = 250
+WELD = Weld(mocap="mocap", body="hand", relative_quat=(-1.0, 0.0, 0.0, 0.0), torque_scale=5.0)
+XYZW = (1, 2, 3, 0)
+WXYZ = (0, 1, 2, 3)
+ARM = Reads(
+    bodies=("hand", "rightclaw", "leftclaw", "rightpad", "leftpad"), sites=("rightEndEffector", "leftEndEffector")
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where an observed position or quaternion comes from: a body, site or geom of the scene."""
+
+    kind: str
+    name: str
+    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    order: tuple[int, int, int, int] = WXYZ
+
+    def read(self, state: State) -> Frame:
+        """Return the frame ``(N, ...)``."""
+        return getattr(state, self.kind)(self.name)
+
+    @property
+    def reads(self) -> Reads:
+        """Return what must be declared."""
+        return Reads(**{{"body": "bodies"}.get(self.kind, self.kind + "s"): (self.name,)})
+
+
+@dataclass(frozen=True)
+class RandomVector(Uniform):
+    """The original's random vector: uniform in a box, redrawn while object and goal are too close in xy.
+
+    Args:
+        apart_m: Least distance between the xy of the first and the second point; 0 for no second point.
+    """
+
+    apart_m: float = 0.0
+
+    def sample(self, rng: np.random.Generator, split: str) -> Array:
+        """Draw one vector ``(K,)``."""
+        while True:
+            vector = super().sample(rng, split)
+            if not self.apart_m or np.hypot(*(vector[:2] - vector[3:5])) >= self.apart_m:
+                return vector
+
+
+def scene(name: str) -> Scene:
+    """Return one of the original's scenes with the weld as the original sets it at run time."""
+    return Scene(
+        base=Asset(path=f"metaworld:sawyer_xyz/{name}.xml"), welds=(WELD,), physics=Physics(multiccd=False)
+    )
+
+
+def tcp(state: State) -> Array:
+    """Return the point between the fingertips ``(N, 3)``."""
+    return (state.site("rightEndEffector").pos + state.site("leftEndEffector").pos) * 0.5
+
+
+class MetaWorldTask(Task):
+    """Base of the family; a task adds its table row, its reward and its success.
+
+    Attributes:
+        hand_init: Where the hand's target is held while the scene settles ``(3,)`` [m].
+        tcp_init: Where the original notes the fingertips after settling ``(3,)`` [m]; rewards scale with it.
+        position: Source of the observed object position.
+        quaternion: Source of the observed quaternion, None for zeros.
+    """
+
+    control = MocapDelta(low=HAND_LOW_M, high=HAND_HIGH_M, grip={"r_close": (-1.0, 1.0), "l_close": (1.0, -1.0)})
+    substeps = 5
+    camera = "corner2"
+    hand_init: ClassVar[tuple[float, float, float]]
+    tcp_init: ClassVar[tuple[float, float, float]]
+    position: ClassVar[Source]
+    quaternion: ClassVar[Source | None] = None
+
+    def target(self, state: State, vector: Array) -> Array:
+        """Return the goal ``(n, 3)`` for random vectors ``(n, K)``."""
+        return vector[:, -3:]
+
+    def constants(self, state: State, memory: Memory, vector: Array) -> Memory:
+        """Return what the reward needs of the episode's start, ``(n, ...)`` each."""
+        return {}
+
+    def begin(self, state: State, sample: Mapping[str, Array]) -> Memory:
+        """Return frame, goal and the reward's constants."""
+        vector = sample["rand_vec"]
+        frame = self._frame(state)
+        memory = {"frame": frame, "previous": frame.copy(), "goal": np.array(self.target(state, vector))}
+        return memory | self.constants(state, memory, vector)
+
+    def advance(self, state: State, memory: Memory, action: Array) -> Memory:
+        """Shift the frames."""
+        return {**memory, "frame": self._frame(state), "previous": memory["frame"]}
+
+    def observe(self, state: State, memory: Memory) -> Mapping[str, Array]:
+        """Return the 39 numbers by name."""
+        frame, previous = memory["frame"], memory["previous"]
+        return {
+            "hand": frame[:, :3],
+            "gripper": frame[:, 3:4],
+            "object_pos": frame[:, 4:7],
+            "object_quat": frame[:, 7:11],
+            "object_2": frame[:, 11:18],
+            "previous": previous,
+            "goal": memory["goal"],
+        }
+
+    def bounds(self) -> Mapping[str, tuple[Array, Array]]:
+        """Return the original's bounds: the hand's box and the opening are bounded, objects are not."""
+        frame = np.full(14, np.inf)
+        return {
+            "hand": (OBSERVED_LOW[:3], OBSERVED_HIGH[:3]),
+            "gripper": (OBSERVED_LOW[3:], OBSERVED_HIGH[3:]),
+            "previous": (np.concatenate([OBSERVED_LOW, -frame]), np.concatenate([OBSERVED_HIGH, frame])),
+        }
+
+    def _frame(self, state: State) -> Array:
+        hand = state.body("hand").pos
+        frame = np.zeros((len(hand), 18))
+        frame[:, :3] = hand
+        frame[:, 3] = norm(state.body("rightclaw").pos - state.body("leftclaw").pos) / OPEN_M
+        arm = frame[:, :4]
+        np.maximum(arm, OBSERVED_LOW, out=arm)
+        np.minimum(arm, OBSERVED_HIGH, out=arm)
+        frame[:, 4:7] = self.position.read(state).pos + self.position.offset
+        if self.quaternion is not None:
+            frame[:, 7:11] = self.quaternion.read(state).quat[:, self.quaternion.order]
+        return frame
+
+
+def prelude(hand_init: tuple[float, float, float]) -> Prelude:
+    """Return the settling that the original does before placing its objects: the hand goes to ``hand_init``."""
+    return Prelude(
+        mocap={"mocap": hand_init},
+        mocap_quat=(1.0, 0.0, 1.0, 0.0),
+        controls={"r_close": -1.0, "l_close": 1.0},
+        substeps=SETTLE_SUBSTEPS,
+    )

@@ -1,0 +1,1 @@
+../../metasim/__init__.py
