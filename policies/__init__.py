@@ -1,3 +1,5 @@
-"""Learning algorithms and planners."""
+"""Policies: scripted ones here; learning algorithms and planners."""
 
-__all__: list[str] = []
+from metasim.policies.scripted import Expert, NoisyExpert, Random, Zero
+
+__all__ = ["Expert", "NoisyExpert", "Random", "Zero"]

@@ -3,4 +3,12 @@
 from metasim.conformance.measurement import ConformanceFailure, Measurement
 from metasim.conformance.suite import CHECKS, Outcome, check_backend, run_check, run_checks
 
-__all__ = ["CHECKS", "ConformanceFailure", "Measurement", "Outcome", "check_backend", "run_check", "run_checks"]
+__all__ = [
+    "CHECKS",
+    "ConformanceFailure",
+    "Measurement",
+    "Outcome",
+    "check_backend",
+    "run_check",
+    "run_checks",
+]

@@ -37,7 +37,7 @@ class Measurement:
         name: What was measured, unique within its check.
         value: The measured number, or a word (the class of a raised error).
         expected: What the formula says.
-        tolerance: Largest allowed distance between the two; infinite where a quantity is reported but not held.
+        tolerance: Largest allowed distance between the two; infinite for what is reported but not held.
         unit: Of value, expected and tolerance.
         why: Where the expected value and the tolerance come from.
     """
@@ -60,7 +60,8 @@ class Measurement:
         """Return ``name: measured ..., expected ... +- ... (why)``."""
         margin = f" +- {_short(self.tolerance)}" if self.tolerance else ""
         unit = f" {self.unit}" if self.unit else ""
-        return f"{self.name}: measured {_short(self.value)}, expected {_short(self.expected)}{margin}{unit} ({self.why})"
+        numbers = f"measured {_short(self.value)}, expected {_short(self.expected)}{margin}{unit}"
+        return f"{self.name}: {numbers} ({self.why})"
 
 
 class ConformanceFailure(MetasimError, AssertionError):
@@ -96,7 +97,7 @@ def report(name: str, value: float, expected: float, unit: str, why: str) -> Mea
 
 
 def same(name: str, value: Any, expected: Any, why: str) -> Measurement:
-    """Return the number of bytes in which two arrays, or two equally long sequences of arrays, differ (expected 0)."""
+    """Return the number of bytes in which two arrays, or two sequences of arrays, differ (expected 0)."""
     a, b = _bytes(value), _bytes(expected)
     differing = int((a != b).sum()) if a.shape == b.shape else max(a.size, b.size)
     return Measurement(name=name, value=differing, expected=0, unit="bytes", why=why)

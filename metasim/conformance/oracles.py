@@ -25,7 +25,7 @@ def pendulum_period(inertia: float, mass: float, distance: float, gravity: float
 
 
 def second_order_step(times: Array, omega: float, zeta: float) -> Array:
-    """Return the unit step response of x'' = omega^2 (1 - x) - 2 zeta omega x', for zeta < 1, at rest before."""
+    """Return the response of x'' = omega^2 (1 - x) - 2 zeta omega x' from rest, for zeta < 1."""
     damped = omega * math.sqrt(1 - zeta * zeta)
     decay = np.exp(-zeta * omega * times)
     return 1 - decay * (np.cos(damped * times) + zeta * omega / damped * np.sin(damped * times))
@@ -34,6 +34,21 @@ def second_order_step(times: Array, omega: float, zeta: float) -> Array:
 def critically_damped_step(times: Array, time_constant: float) -> Array:
     """Return the unit step response of x'' = (1 - x) / tc^2 - 2 x' / tc, at rest before."""
     return 1 - (1 + times / time_constant) * np.exp(-times / time_constant)
+
+
+def soft_sag(acceleration: float, time_constant: float, impedance: tuple[float, float, float]) -> float:
+    """Return how far [m] a steady pull [m/s^2] presses a body into a soft constraint of MuJoCo.
+
+    The constraint answers (1 - d) a with d k d r, k = 1 / (d1 tc)^2; d grows from d0 to d1 over a width [m]:
+    ``impedance`` is (d0, d1, width), solimp's first three numbers, with its default power 2 about the middle.
+    """
+    d0, d1, width = impedance
+    sag = 0.0
+    for _ in range(100):
+        x = min(sag / width, 1.0)
+        d = d0 + (d1 - d0) * (2 * x * x if x < 0.5 else 1 - 2 * (1 - x) ** 2)
+        sag = (1 - d) * acceleration * (d1 * time_constant / d) ** 2
+    return sag
 
 
 def arm_mass_matrix(elbow: float) -> Array:
@@ -54,8 +69,9 @@ def arm_gravity_torque(shoulder: float, elbow: float, gravity: float = 9.81) -> 
 def free_mass_matrix(mass: float, inertia: Array, centre: Array, quat: Array) -> Array:
     """Return the ``(6, 6)`` inertia of a free body in (linear world, angular body) velocities at its origin.
 
-    With the centre of mass at ``centre`` in the body's frame, its velocity is v + R (w x c), so the kinetic energy
-    is m |v|^2 / 2 + m v . R (w x c) + w . (I - m [c]^2) w / 2, with ``inertia`` (3, 3) about the centre, body axes.
+    With the centre of mass at ``centre`` in the body's frame, its velocity is v + R (w x c), so the kinetic
+    energy is m |v|^2 / 2 + m v . R (w x c) + w . (I - m [c]^2) w / 2, with ``inertia`` ``(3, 3)`` about the
+    centre, body axes.
     """
     skew = np.array([[0, -centre[2], centre[1]], [centre[2], 0, -centre[0]], [-centre[1], centre[0], 0]])
     coupling = -mass * matrix_from_quat(np.asarray(quat, float)) @ skew
@@ -70,9 +86,9 @@ def axis_angle(vector: Array) -> Array:
 
 
 def forward_kinematics(mj: Any, qpos: Array) -> dict[str, tuple[Array, Array]]:
-    """Return ``{"body" | "site" | "geom": (positions (K, 3), quaternions (K, 4))}`` from a compiled model's tables.
+    """Return positions ``(K, 3)`` and quaternions ``(K, 4)`` by kind: ``"body"``, ``"site"``, ``"geom"``.
 
-    Featherstone's recursion written out again over ``body_pos``, ``jnt_axis`` and so on, as an oracle for all engines.
+    The recursion over ``body_pos``, ``jnt_axis`` and so on of a compiled model, written out once more.
     """
     pos, quat = np.zeros((mj.nbody, 3)), np.tile([1.0, 0, 0, 0], (mj.nbody, 1))
     for b in range(1, mj.nbody):

@@ -56,8 +56,12 @@ HEAP: Mapping[str, Body] = {
     "brick": Box(size_m=(0.12, 0.10, 0.08), mass_kg=0.6, pos=(-0.05, 0.02, 0.30)),
     "tile": Box(size_m=(0.20, 0.20, 0.04), mass_kg=0.9, pos=(0.0, 0.0, 0.10), quat=(0.98, 0.1, 0.15, 0.05)),
     "marble": Sphere(radius_m=0.04, mass_kg=0.2, pos=(0.03, -0.04, 0.45)),
-    "roll": Capsule(radius_m=0.03, length_m=0.1, mass_kg=0.3, pos=(0.02, 0.10, 0.25), quat=(0.7, 0.7, 0.1, 0.1)),
-    "can": Cylinder(radius_m=0.04, height_m=0.1, mass_kg=0.4, pos=(0.25, 0.0, 0.2), quat=(0.9, 0.0, 0.4, 0.1)),
+    "roll": Capsule(
+        radius_m=0.03, length_m=0.1, mass_kg=0.3, pos=(0.02, 0.10, 0.25), quat=(0.7, 0.7, 0.1, 0.1)
+    ),
+    "can": Cylinder(
+        radius_m=0.04, height_m=0.1, mass_kg=0.4, pos=(0.25, 0.0, 0.2), quat=(0.9, 0.0, 0.4, 0.1)
+    ),
 }
 HEAP_READS = Reads(
     joints=("shoulder", "elbow", *HEAP),
@@ -73,6 +77,14 @@ BLOCKS: Mapping[str, Body] = {
 PUCKS: Mapping[str, Body] = {
     "left": Sphere(radius_m=0.05, mass_kg=0.4, pos=(-0.2, 0.0, 0.0)),
     "right": Sphere(radius_m=0.05, mass_kg=1.0, pos=(0.2, 0.0, 0.0)),
+}
+LYING = (0.7071067811865476, 0.0, 0.7071067811865476, 0.0)
+SHAPES: Mapping[str, Body | Asset] = {
+    "crate": Box(size_m=(0.20, 0.12, 0.08), mass_kg=0.6, pos=(0.0, 0.0, 0.045)),
+    "orb": Sphere(radius_m=0.05, mass_kg=0.3, pos=(0.5, 0.0, 0.055)),
+    "drum": Cylinder(radius_m=0.04, height_m=0.10, mass_kg=0.4, pos=(1.0, 0.0, 0.055)),
+    "pill": Capsule(radius_m=0.03, length_m=0.10, mass_kg=0.2, pos=(1.5, 0.0, 0.035), quat=LYING),
+    "chest": Asset(path=MODELS / "wedge.xml", pos=(2.0, 0.0, 0.005)),
 }
 MARKERS: Mapping[str, Body] = {
     "red": Sphere(radius_m=0.03, mass_kg=0.1, pos=(0.25, 0.10, 0.20), rgba=(1.0, 0.0, 0.0, 1.0)),
@@ -94,7 +106,9 @@ WELD = Weld(mocap="hand", body="load", time_constant_s=0.1)
 
 SCENES: Mapping[str, tuple[Scene, Reads]] = {
     "ball": (
-        Scene(ground=False, objects={"ball": Sphere(radius_m=0.05, mass_kg=0.5, pos=(0, 0, 2))}, physics=PHYSICS),
+        Scene(
+            ground=False, objects={"ball": Sphere(radius_m=0.05, mass_kg=0.5, pos=(0, 0, 2))}, physics=PHYSICS
+        ),
         Reads(joints=("ball",), bodies=("ball",), velocities=("ball",)),
     ),
     "block": (
@@ -119,6 +133,14 @@ SCENES: Mapping[str, tuple[Scene, Reads]] = {
         Scene(base=_file("slide")),
         Reads(joints=("box",), bodies=("box",), velocities=("box",), contacts=(("box", "floor"),)),
     ),
+    "shapes": (
+        Scene(objects=SHAPES, physics=PHYSICS),
+        Reads(
+            joints=("crate", "orb", "drum", "pill", "chest/wedge"),
+            contacts=tuple((name, "ground") for name in ("crate", "orb", "drum", "pill", "chest/wedge")),
+        ),
+    ),
+    "plant": (Scene(base=_file("plant")), Reads(joints=("geared", "oiled", "sprung", "ranged", "wrist"))),
     "pucks": (
         Scene(objects=PUCKS, ground=False, physics=FLOATING),
         Reads(joints=("left", "right"), bodies=("left", "right"), contacts=(("left", "right"),)),

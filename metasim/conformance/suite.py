@@ -7,12 +7,23 @@ import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from metasim.conformance.checks import contact, control, kinematics, motion, state
+from metasim.conformance.checks import (
+    contact,
+    control,
+    errors,
+    forces,
+    kinematics,
+    motion,
+    parameters,
+    pictures,
+    state,
+    worlds,
+)
 from metasim.conformance.measurement import Check, ConformanceFailure, Measurement
 from metasim.core.backend import BACKENDS, Backend
 from metasim.core.errors import UnknownName, UnsupportedFeature
 
-_MODULES = (motion, contact, control, kinematics, state)
+_MODULES = (motion, contact, control, forces, kinematics, state, parameters, worlds, errors, pictures)
 CHECKS: Mapping[str, Check] = {check.__name__: check for module in _MODULES for check in module.CHECKS}
 """Check name to check, in the order in which they run."""
 DRAWING = frozenset({"rgb", "depth", "segmentation"})
@@ -72,7 +83,7 @@ def run_checks(backend: str | type[Backend], only: Iterable[str] | None = None) 
 
 
 def run_check(backend: str | type[Backend], name: str) -> Outcome:
-    """Run one check; an engine that does not declare what it needs, or has no OpenGL to draw with, skips it."""
+    """Run one check; an engine that does not declare what it needs, or lacks OpenGL to draw, skips it."""
     kind, check = _class(backend), CHECKS[name]
     wanted = frozenset(getattr(check, "needs", ()))
     if lacking := wanted - kind.capabilities:

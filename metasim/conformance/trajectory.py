@@ -20,22 +20,24 @@ def look(state: State) -> list[Array]:
 
 
 def fly(
-    backend: Backend, steps: int, *, phase: float = 0.0, clones: int | None = None, first_world: int = 0
+    backend: Backend, steps: int, *, begin: int = 0, clones: int | None = None, first_world: int = 0
 ) -> list[Array]:
     """Step with controls that differ by world and time; return everything read, each ``(T, N, ...)``.
 
     Args:
         backend: What to step.
         steps: Number of calls of ``step(2)``.
-        phase: Shifts the programme of controls.
+        begin: Step of the programme of controls to begin with.
         clones: Every world gets the controls of this one; None for each its own.
         first_world: Number of world 0 in the programme.
     """
-    worlds = np.arange(backend.num_worlds) + first_world if clones is None else np.full(backend.num_worlds, clones)
+    worlds = (
+        np.arange(backend.num_worlds) + first_world if clones is None else np.full(backend.num_worlds, clones)
+    )
     motors = np.arange(backend.targets.ctrl.shape[1])
     seen = []
     for k in range(steps):
-        backend.targets.ctrl[:] = 2.0 * np.sin(0.2 * k + phase + worlds[:, None] + 2.0 * motors)
+        backend.targets.ctrl[:] = 2.0 * np.sin(0.2 * (k + begin) + worlds[:, None] + 2.0 * motors)
         seen.append(look(backend.step(2)))
     return [np.stack(column) for column in zip(*seen, strict=True)]
 

@@ -37,7 +37,9 @@ class EndEffectorDelta(Control):
         low: Lower corner of the target's box ``(3,)`` [m], world.
         high: Upper corner.
         damping: lambda of the damped least squares.
-        gain: Share of the pose error that one action removes.
+        gain: Share of the pose error that one action adds to the joint targets; they integrate it, so that a load such
+            as gravity leaves no steady error.
+        lead_rad: How far the joint targets may run ahead of the joints, which bounds the force on what is in the way.
         grip: Gripper actuator to its controls at -1 (open) and +1 (closed).
     """
 
@@ -50,6 +52,7 @@ class EndEffectorDelta(Control):
     high: tuple[float, float, float] = (np.inf, np.inf, np.inf)
     damping: float = 0.05
     gain: float = 0.5
+    lead_rad: float = 0.15
     grip: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -110,7 +113,9 @@ class _BoundEndEffectorDelta(BoundControl):
         jacobian = self._backend.jacobian(c.kind, c.frame)[:, :, self._dofs]
         transposed = jacobian.transpose(0, 2, 1)
         step = transposed @ np.linalg.solve(jacobian @ transposed + self._ridge, (c.gain * error)[:, :, None])
-        goal = np.clip(state.qpos[:, self._qpos] + step[:, :, 0], self._range[:, 0], self._range[:, 1])
+        joints = state.qpos[:, self._qpos]
+        low, high = np.maximum(self._range[:, 0], joints - c.lead_rad), np.minimum(self._range[:, 1], joints + c.lead_rad)
+        goal = np.minimum(np.maximum(self.targets.ctrl[:, self._columns] + step[:, :, 0], low), high)
         self.targets.ctrl[:, self._columns] = goal
         self._grip.apply(action[:, 3 + 3 * self._turns :])
 

@@ -9,19 +9,24 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from metasim.core.array import namespace
 
 Array = Any
-_VALUE_AT_MARGIN = 0.1
+_LN10 = math.log(10.0)
+_TINY = 1e-12
+
+
+def at_least(x: Array, low: Any) -> Array:
+    """Return the larger of ``x`` and ``low``, a number or an array."""
+    return np.maximum(x, low) if isinstance(x, np.ndarray) else namespace(x).clip(x, low, None)
 
 
 def norm(vector: Array) -> Array:
-    """Return the Euclidean length over the last axis of ``(..., K)``, K small, without a matrix product."""
+    """Return the Euclidean length over the last axis of ``(..., K)``; row by row, so batches do not change a bit."""
     xp = namespace(vector)
-    total = vector[..., 0] * vector[..., 0]
-    for k in range(1, vector.shape[-1]):
-        total = total + vector[..., k] * vector[..., k]
-    return xp.sqrt(total)
+    return xp.sqrt(xp.vecdot(vector, vector))
 
 
 def distance(a: Array, b: Array) -> Array:
@@ -29,37 +34,34 @@ def distance(a: Array, b: Array) -> Array:
     return norm(a - b)
 
 
-def tolerance(x: Array, bound: float | Array, margin: float | Array, low: float = 0.0, sigmoid: str = "long_tail") -> Array:
-    """Return 1 inside ``[low, bound]`` and fall to 0.1 at ``margin`` outside it.
+def tolerance(
+    x: Array, bound: float | Array, margin: float | Array, low: float | None = None, sigmoid: str = "long_tail"
+) -> Array:
+    """Return 1 where ``low <= x <= bound`` and fall to 0.1 at ``margin`` outside.
 
     Args:
         x: ``(N,)`` the quantity.
         bound: Upper end of the interval.
-        margin: ``(N,)`` or scalar distance at which the value is 0.1; where it is 0 the value outside is 0.
-        low: Lower end of the interval.
+        margin: ``(N,)`` or scalar distance at which the value is 0.1; where it is 0 the value outside is below 1e-9.
+        low: Lower end of the interval; None for quantities that have none, such as distances.
         sigmoid: ``"long_tail"``, 1 / (1 + 9 d^2), or ``"gaussian"``, exp(-d^2 ln 10), with d in units of margin.
     """
-    xp = namespace(x)
-    excess = xp.maximum(low - x, x - bound)
-    inside = excess <= 0.0
-    margin = margin + xp.zeros_like(x)
-    d = excess / xp.where(margin > 0, margin, xp.ones_like(x))
+    excess = x - bound
+    if low is not None:
+        excess = namespace(x).maximum(low - x, excess)
+    small = max(margin, _TINY) if isinstance(margin, (int, float)) else at_least(margin, _TINY)
+    d = at_least(excess, 0.0) / small
     if sigmoid == "long_tail":
-        value = 1.0 / (1.0 + (1.0 / _VALUE_AT_MARGIN - 1.0) * d * d)
-    elif sigmoid == "gaussian":
-        value = xp.exp(-d * d * math.log(1.0 / _VALUE_AT_MARGIN))
-    else:
-        raise ValueError(f"sigmoid must be 'long_tail' or 'gaussian', got {sigmoid!r}")
-    return xp.where(inside, xp.ones_like(x), xp.where(margin > 0, value, xp.zeros_like(x)))
+        return 1.0 / (1.0 + 9.0 * (d * d))
+    if sigmoid == "gaussian":
+        return namespace(x).exp(d * d * -_LN10)
+    raise ValueError(f"sigmoid must be 'long_tail' or 'gaussian', got {sigmoid!r}")
 
 
 def hamacher(a: Array, b: Array) -> Array:
     """Return the Hamacher product ab / (a + b - ab), 0 where both are 0; a and b in [0, 1]."""
-    xp = namespace(a)
     product = a * b
-    denominator = a + b - product
-    positive = denominator > 0
-    return xp.where(positive, product / xp.where(positive, denominator, xp.ones_like(product)), xp.zeros_like(product))
+    return product / at_least(a + b - product, _TINY)
 
 
 def rect_prism(point: Array, zero: Array, one: Array) -> Array:

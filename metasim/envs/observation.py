@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +54,7 @@ class Observer:
             self.space: gym.Space[Any] = gym.spaces.Box(low, high, dtype=np.float64)
         elif mode == "dict":
             boxes = {c.name: gym.spaces.Box(np.array(c.low), np.array(c.high), dtype=np.float64) for c in self.layout}
-            self.space = gym.spaces.Dict(boxes)
+            self.space = gym.spaces.Dict(OrderedDict(boxes))  # a plain dict would be sorted by name
         else:
             backend.info.index("camera", camera)
             self.space = gym.spaces.Box(0, 255, (*size, 3), np.uint8)

@@ -10,7 +10,7 @@ import numpy as np
 
 from metasim.core.errors import InvalidModel, UnknownName
 from metasim.core.reads import Reads
-from metasim.core.rotation import quat_from_matrix
+from metasim.core.rotation import quat_from_matrix, quat_mul, rotate
 from metasim.core.scene import Asset, Body, Box, Camera, Capsule, Cylinder, Drive, Goal, Mesh, Robot, Scene, Sphere, Weld
 from metasim.model.assets import locate
 from metasim.model.info import model_info
@@ -30,15 +30,21 @@ def compile_scene(scene: Scene, reads: Reads | None = None) -> Model:
         UnknownName: For a read, weld or robot that is not there, with the nearest names.
     """
     reads = reads or Reads()
-    spec = load_asset(scene.base) if scene.base else mujoco.MjSpec()
-    if scene.has_ground:
-        _add_ground(spec)
     robots = scene.all_robots
-    plain = len(robots) == 1 and scene.base is None
     home: dict[str, float] = {}
     members: dict[str, tuple[str, ...]] = {}
-    for name, robot in robots.items():
-        members[name] = _add_robot(spec, robot, "" if plain else f"{name}/", home)
+    if len(robots) == 1 and scene.base is None:  # the robot's own file is the base, so its names need no prefix
+        name, robot = next(iter(robots.items()))
+        spec, height, members[name] = _load_robot(robot, "", home)
+        _move_roots(spec, robot, height)
+    else:
+        spec = load_asset(scene.base) if scene.base else mujoco.MjSpec()
+        for name, robot in robots.items():
+            child, height, members[name] = _load_robot(robot, f"{name}/", home)
+            frame = spec.worldbody.add_frame(pos=[*robot.pos[:2], robot.pos[2] + height], quat=list(robot.quat))
+            spec.attach(child, prefix=f"{name}/", frame=frame)
+    if scene.has_ground:
+        _add_ground(spec)
     for name, item in scene.objects.items():
         _add_object(spec, name, item)
     for name, goal in scene.all_goals.items():
@@ -93,7 +99,8 @@ def _add_ground(spec: mujoco.MjSpec) -> None:
     )
 
 
-def _add_robot(spec: mujoco.MjSpec, robot: Robot, prefix: str, home: dict[str, float]) -> tuple[str, ...]:
+def _load_robot(robot: Robot, prefix: str, home: dict[str, float]) -> tuple[mujoco.MjSpec, float, tuple[str, ...]]:
+    """Return a robot's specification, the height of its base, and its joints' names in the scene; add to ``home``."""
     if isinstance(robot.model, Asset):
         child, table_home, height = load_asset(robot.model), {}, 0.0
     else:
@@ -103,17 +110,25 @@ def _add_robot(spec: mujoco.MjSpec, robot: Robot, prefix: str, home: dict[str, f
     joints = tuple(j.name for j in child.joints if j.type in (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE))
     if robot.drive:
         _add_drive(child, robot.drive, joints, actuated)
-    frame = spec.worldbody.add_frame(pos=[*robot.pos[:2], robot.pos[2] + height], quat=list(robot.quat))
-    spec.attach(child, prefix=prefix, frame=frame)
     for joint, value in {**table_home, **robot.home}.items():
         if joint not in joints:
             raise UnknownName("joint", joint, joints, hint="(in the robot's home position)")
         home[prefix + joint] = value
-    return tuple(prefix + j for j in joints)
+    return child, height, tuple(prefix + j for j in joints)
+
+
+def _move_roots(spec: mujoco.MjSpec, robot: Robot, height: float) -> None:
+    """Put what stands in the world of a robot's own specification to the robot's pose."""
+    turn = np.array(robot.quat, float) / np.linalg.norm(robot.quat)
+    offset = np.array([*robot.pos[:2], robot.pos[2] + height])
+    world = spec.worldbody
+    for item in [*world.bodies, *world.geoms, *world.sites, *world.cameras]:
+        item.pos = offset + rotate(turn, np.array(item.pos))
+        item.quat = quat_mul(turn, np.array(item.quat))
 
 
 def _add_drive(spec: mujoco.MjSpec, drive: Drive, joints: tuple[str, ...], actuated: set[str]) -> None:
-    for name in drive.joints or joints:
+    for name in drive.joints or tuple(j for j in joints if j not in actuated):
         if name not in joints:
             raise UnknownName("joint", name, joints, hint="(in Drive.joints)")
         if name in actuated:

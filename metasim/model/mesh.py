@@ -10,6 +10,7 @@ import functools
 import hashlib
 import io
 import logging
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ import mujoco
 import numpy as np
 import trimesh
 from numpy.typing import NDArray
+from trimesh.exchange.load import mesh_formats
 
 from metasim.core.errors import InvalidModel, MissingDependency
 
@@ -101,8 +103,7 @@ def load_mesh(path: str | Path, scale: float | Sequence[float] = (1.0, 1.0, 1.0)
         InvalidModel: If the file is missing, unreadable, empty or not finite, or the scale is not usable.
         MissingDependency: If the format needs a package that is not installed.
     """
-    parts = load_parts(path, scale)
-    return parts[0] if len(parts) == 1 else _merge(parts)
+    return _merge(load_parts(path, scale))
 
 
 def load_parts(path: str | Path, scale: float | Sequence[float] = (1.0, 1.0, 1.0)) -> tuple[MeshData, ...]:
@@ -111,30 +112,35 @@ def load_parts(path: str | Path, scale: float | Sequence[float] = (1.0, 1.0, 1.0
     factors = np.asarray(scale, dtype=np.float64)
     if factors.shape not in ((), (3,)) or not np.isfinite(factors).all() or not factors.all():
         raise InvalidModel(f"mesh {path}: scale is {scale}; expected three finite, non-zero numbers")
-    factors = np.broadcast_to(factors, (3,))
+    x, y, z = (float(factor) for factor in np.broadcast_to(factors, (3,)))
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise InvalidModel(f"mesh {path}: cannot be read ({error.strerror}); check the path") from error
     try:
-        parts = _parse(_Source(digest, path.suffix.lower(), path))
+        return _scaled(_Source(digest, path.suffix.lower(), path), (x, y, z))
     except InvalidModel as error:
         raise InvalidModel(f"mesh {path}: {error}") from error
-    if (factors == 1).all():
+
+
+@functools.lru_cache(maxsize=256)
+def _scaled(source: _Source, factors: tuple[float, float, float]) -> tuple[MeshData, ...]:
+    parts = _parse(source)
+    if factors == (1.0, 1.0, 1.0):
         return parts
-    turn = slice(None, None, -1 if factors.prod() < 0 else 1)
+    turn = slice(None, None, -1 if math.prod(factors) < 0 else 1)
     return tuple(MeshData(part.vertices * factors, part.faces[:, turn]) for part in parts)
 
 
 @functools.lru_cache(maxsize=256)
 def _parse(source: _Source) -> tuple[MeshData, ...]:
     kind = source.suffix.removeprefix(".")
-    if kind == "dae" and kind not in trimesh.available_formats():
+    if kind == "dae" and kind not in mesh_formats():
         raise MissingDependency(
             f"mesh {source.path}: reading .dae needs pycollada, which is not installed:"
             ' pip install "metasim-robotics[robots]"'
         )
-    if kind not in trimesh.exchange.load.mesh_formats():
+    if kind not in mesh_formats():
         raise InvalidModel(f"the format {source.suffix!r} is not a mesh; use stl, obj, ply, glb or off")
     try:
         scene = _scene(source.path, kind)
@@ -167,7 +173,10 @@ def _clean(mesh: MeshData) -> MeshData:
     return MeshData(solid.vertices, faces)
 
 
-def _merge(parts: Sequence[MeshData]) -> MeshData:
+@functools.lru_cache(maxsize=256)
+def _merge(parts: tuple[MeshData, ...]) -> MeshData:
+    if len(parts) == 1:
+        return parts[0]
     starts = np.cumsum([0] + [len(part.vertices) for part in parts[:-1]])
     faces = [part.faces + start for part, start in zip(parts, starts, strict=True)]
     return MeshData(np.concatenate([part.vertices for part in parts]), np.concatenate(faces))
@@ -177,6 +186,7 @@ def _trimesh(mesh: MeshData) -> trimesh.Trimesh:
     return trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
 
 
+@functools.lru_cache(maxsize=1024)
 def convex_hull(mesh: MeshData) -> MeshData:
     """Return the convex hull of a mesh.
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from metasim.core.array import namespace
-from metasim.core.rewards import hamacher, norm, tolerance
+from metasim.core.rewards import at_least, hamacher, norm, tolerance
 from metasim.core.state import State
 from metasim.core.task import Memory
 
@@ -43,15 +42,17 @@ class Caging:
         left, right = state.body("leftpad").pos[:, 1], state.body("rightpad").pos[:, 1]
         y = obj[:, 1]
         if self.signed:
-            sides = ((left - y, abs(abs(y - left) - self.pad_distance_m)), (y - right, abs(abs(y - right) - self.pad_distance_m)))
+            left, right = left - y, y - right
+            margins = abs(abs(left) - self.pad_distance_m), abs(abs(right) - self.pad_distance_m)
         else:
             y0 = memory["object0"][:, 1]
-            sides = tuple((abs(pad - y), abs(abs(pad - y0) - self.pad_distance_m)) for pad in (left, right))
-        y_term = hamacher(*(tolerance(x, self.pad_distance_m, margin, low=self.object_radius_m) for x, margin in sides))
+            margins = abs(abs(left - y0) - self.pad_distance_m), abs(abs(right - y0) - self.pad_distance_m)
+            left, right = abs(left - y), abs(right - y)
+        r, p = self.object_radius_m, self.pad_distance_m
+        y_term = hamacher(tolerance(left, p, margins[0], low=r), tolerance(right, p, margins[1], low=r))
         caging = hamacher(y_term, tolerance(_xz(point - obj), self.xz_m, memory["xz_margin"]))
-        xp = namespace(caging)
-        grip = xp.minimum(xp.maximum(action[:, 3] + 0.0 * caging, 0.0 * caging), 1.0 + 0.0 * caging)
-        return (hamacher(caging, xp.where(caging > CAGED, grip, 0.0 * caging)) + caging) * 0.5
+        grip = at_least(action[:, 3], 0.0) * (caging > CAGED)
+        return (hamacher(caging, grip) + caging) * 0.5
 
 
 def _xz(vector: Array) -> Array:

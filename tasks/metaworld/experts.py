@@ -1,7 +1,7 @@
 """Scripted experts for Meta-World: pure, batched functions of the observation alone.
 
 An expert is a plan: a few phases. A phase says when it holds, where the hand should go and what the gripper
-does; in each world the first phase that holds decides, and the last one is the fallback. Nothing is remembered
+does; in each world the first phase that holds decides, and the last is the fallback. Nothing is remembered
 between calls: which phase holds is read off the observation, so an expert starts anew when it loses what it
 held, and keeps what it has reached.
 
@@ -114,12 +114,13 @@ def over(see: View, spot: Array, height: Array | float) -> Array:
 def grasp(see: View, spot: Array, then: Plan, clearance: float = 0.08) -> Plan:
     """Come down on `spot` (N, 3) with open fingers, close them, and once they have stopped follow `then`.
 
-    What is held may slip by 2.5 times the tolerance of the approach before it is let go and grasped anew.
+    A hand that cannot come all the way down closes where it stops. What is held may slip by 3 cm down and 5 cm
+    sideways before it is let go and grasped anew.
     """
-    slack = np.where(see.opening < 0.8, 2.5, 1.0)
-    aside = gap_xy(see.hand, spot) > 0.02 * slack
-    high = see.hand[:, 2] - spot[:, 2] > 0.012 * slack
-    loose = (see.opening > 0.8) | (see.closing > 0.005)
+    closed, stopped = see.opening < 0.8, see.drift[:, 2] > -0.0005
+    aside = gap_xy(see.hand, spot) > np.where(closed, 0.05, 0.02)
+    high = see.hand[:, 2] - spot[:, 2] > np.where(closed, 0.03, np.where(stopped, 0.025, 0.012))
+    loose = ~closed | (see.closing > 0.005)
     return (
         Phase(aside, over(see, spot, spot[:, 2] + clearance), OPEN),
         Phase(high, spot, OPEN),
@@ -241,15 +242,15 @@ def door_open(see: View) -> Plan:
 
     rel = see.hand - hinge
     along, depth = rel[:, 0] * u[:, 0] + rel[:, 1] * u[:, 1], rel[:, 0] * n[:, 0] + rel[:, 1] * n[:, 1]
-    ajar = u[:, 1] < -0.66  # 41 degrees
+    ajar, more = u[:, 1] < -0.6, u[:, 1] < -0.7  # 37 and 44 degrees
     low = rel[:, 2] < 0.07
     hook, inside = on_door(0.40, -0.07, 0.02), on_door(0.25, 0.09, 0.0)
     hooked = low & (np.abs(along - 0.40) < 0.04) & (depth > -0.1) & (depth < -0.04)
     return (
+        Phase(hooked & ~more, on_door(0.40, -0.17, 0.02), CLOSE),
         Phase(ajar & low & (depth > -0.005), see.goal + (0.136, 0.1, 0.0), CLOSE),
         Phase(ajar & (gap_xy(see.hand, inside) < 0.03), inside, CLOSE),
-        Phase(ajar, over(see, inside, see.goal[:, 2] + 0.2), CLOSE),
-        Phase(hooked, on_door(0.40, -0.17, 0.02), CLOSE),
+        Phase(ajar, over(see, inside, see.goal[:, 2] + 0.25), CLOSE),
         Phase(gap_xy(see.hand, hook) < 0.02, hook, CLOSE),
         Phase(True, over(see, hook, see.goal[:, 2] + 0.13), CLOSE),
     )

@@ -19,7 +19,7 @@ import numpy as np
 from metasim.control import MocapDelta
 from metasim.core.factors import Uniform
 from metasim.core.reads import Reads
-from metasim.core.rewards import norm
+from metasim.core.rewards import distance
 from metasim.core.scene import Asset, Physics, Scene, Weld
 from metasim.core.state import Frame, State
 from metasim.core.task import Memory, Prelude, Task
@@ -29,7 +29,7 @@ Array = Any
 HAND_LOW_M, HAND_HIGH_M = (-0.5, 0.4, 0.05), (0.5, 1.0, 0.5)
 OBSERVED_LOW = np.array([-0.525, 0.348, -0.0525, -1.0])  # hand [m], gripper opening
 OBSERVED_HIGH = np.array([0.525, 1.025, 0.7, 1.0])
-OPEN_M = 0.1  # distance of the claws that counts as fully open
+OPENING_SCALE = np.array([1.0, 1.0, 1.0, 10.0])  # claws 0.1 m apart count as fully open
 SETTLE_SUBSTEPS = 250
 WELD = Weld(mocap="mocap", body="hand", relative_quat=(-1.0, 0.0, 0.0, 0.0), torque_scale=5.0)
 XYZW = (1, 2, 3, 0)
@@ -148,14 +148,14 @@ class MetaWorldTask(Task):
         }
 
     def _frame(self, state: State) -> Array:
-        hand = state.body("hand").pos
-        frame = np.zeros((len(hand), 18))
-        frame[:, :3] = hand
-        frame[:, 3] = norm(state.body("rightclaw").pos - state.body("leftclaw").pos) / OPEN_M
+        frame = np.zeros((state.num_worlds, 18))
         arm = frame[:, :4]
+        arm[:, :3] = state.body("hand").pos
+        arm[:, 3] = distance(state.body("rightclaw").pos, state.body("leftclaw").pos)
+        arm *= OPENING_SCALE
         np.maximum(arm, OBSERVED_LOW, out=arm)
         np.minimum(arm, OBSERVED_HIGH, out=arm)
-        frame[:, 4:7] = self.position.read(state).pos + self.position.offset
+        np.add(self.position.read(state).pos, self.position.offset, out=frame[:, 4:7])
         if self.quaternion is not None:
             frame[:, 7:11] = self.quaternion.read(state).quat[:, self.quaternion.order]
         return frame

@@ -194,6 +194,10 @@ def test_sawyer_is_the_one_in_meta_worlds_scenes() -> None:
             assert alone.body(body).mass[0] == scene.body(body).mass[0]
             np.testing.assert_array_equal(alone.body(body).inertia, scene.body(body).inertia)
     assert [alone.actuator(i).name for i in range(alone.nu)] == ["r_close", "l_close"]
+    for field in ("gainprm", "biasprm", "ctrlrange", "ctrllimited", "forcerange"):
+        np.testing.assert_array_equal(
+            getattr(alone, f"actuator_{field}"), getattr(scene, f"actuator_{field}")
+        )
     assert set(home) <= {alone.joint(i).name for i in range(alone.njnt)}
 
 

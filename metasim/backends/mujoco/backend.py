@@ -4,6 +4,7 @@ Surprises of the engine, and where each is undone:
 
 * after ``mj_step`` poses are one substep older than the coordinates: ``step`` asks for the velocity stage of the new state;
 * a world with NaN is silently reset to its initial state: ``state.failed_worlds`` reads the warning counters;
+* every warning is also appended to ``MUJOCO_LOG.TXT`` in the working directory: ``load`` switches that file off;
 * a forward pass without forces leaves contact sensors of *another* world in the batch: contacts are kept here, and copied
   only after a step;
 * a site compiled at its body's frame ignores writes to ``site_pos``: the model compiler clears that mark.
@@ -72,6 +73,7 @@ class MujocoBackend(Backend):
         """Load a compiled model into all worlds."""
         if self._closed or self._batch is not None:
             raise NotReady("this backend is closed or has a model already; launch another one")
+        state.write_no_log_file()
         self._model = model
         self._batch = batch.Batch(model.mj, nsim=self.num_worlds, nthread=self.workers)
         self._state, self._targets, self._contacts = state.views(self._batch, model)
@@ -120,8 +122,9 @@ class MujocoBackend(Backend):
     def write_state(self, qpos: Array, qvel: Array, worlds: Array | None = None) -> None:
         """Set all coordinates of some worlds."""
         b, rows = self._ready(), world_rows(worlds, self.num_worlds)
-        b.qpos[rows] = finite_rows("qpos", qpos, (len(rows), self._model.mj.nq))
+        positions = finite_rows("qpos", qpos, (len(rows), self._model.mj.nq))
         b.qvel[rows] = finite_rows("qvel", qvel, (len(rows), self._model.mj.nv))
+        b.qpos[rows] = positions
         self._refresh(rows)
 
     def snapshot(self, worlds: Array | None = None) -> state.Snapshot:

@@ -51,6 +51,13 @@ def contact_sensors(b: batch.Batch, model: Model) -> Array:
     return columns.reshape(b.nsim, count, CONTACT_WIDTH)
 
 
+def write_no_log_file() -> None:
+    """Keep MuJoCo, in this process, from writing its warnings into the working directory; ``failures`` has them."""
+    config = mujoco.MjLogConfig.get()
+    config.logto_file = False
+    config.set()
+
+
 def write_home(b: batch.Batch, info: ModelInfo) -> None:
     """Put every world at the model's home position."""
     b.qpos[:] = info.home_qpos
@@ -66,8 +73,12 @@ def failed_worlds(b: batch.Batch, failures: dict[int, str]) -> None:
 
 
 def write_start(b: batch.Batch, model: Model, targets: Targets, start: Start, rows: Array) -> None:
-    """Write joints, fixed bodies and sites of some worlds."""
+    """Write joints, fixed bodies and sites of some worlds; everything is checked before anything is written."""
     info, n = model.info, len(rows)
+    stray = set(start.velocities) - set(start.joints)
+    if stray:
+        raise InvalidState(f"Start.velocities {sorted(stray)} are not in Start.joints; give their positions too")
+    writes: list[tuple[Array, Any, Array]] = []
     for name, values in start.joints.items():
         j = model.mj.joint(info.index("joint", name))
         q, v = int(j.qposadr[0]), int(j.dofadr[0])
@@ -75,16 +86,16 @@ def write_start(b: batch.Batch, model: Model, targets: Targets, start: Start, ro
         speed = {"free": 6, "ball": 3}.get(info.joint_types[j.id], 1)
         leading = _column(values, width)
         width = min(width, np.shape(leading)[-1]) if np.ndim(leading) else width
-        b.qpos[rows, q : q + width] = finite_rows(f"joint {name!r}", leading, (n, width))
-        velocity = start.velocities.get(name, np.zeros(speed))
-        b.qvel[rows, v : v + speed] = finite_rows(f"velocity of {name!r}", _column(velocity, speed), (n, speed))
-    stray = set(start.velocities) - set(start.joints)
-    if stray:
-        raise InvalidState(f"Start.velocities {sorted(stray)} are not in Start.joints; give their positions too")
+        writes.append((b.qpos, (rows, slice(q, q + width)), finite_rows(f"joint {name!r}", leading, (n, width))))
+        velocity = _column(start.velocities.get(name, np.zeros(speed)), speed)
+        writes.append((b.qvel, (rows, slice(v, v + speed)), finite_rows(f"velocity of {name!r}", velocity, (n, speed))))
     for name, values in start.bodies.items():
-        _write_body(b, model, targets, name, np.asarray(values, float), rows)
+        writes += _body_writes(b, model, targets, name, np.asarray(values, float), rows)
     for name, values in start.sites.items():
-        expand(b, "site_pos")[rows, info.index("site", name)] = finite_rows(f"site {name!r}", values, (n, 3))
+        place = (rows, info.index("site", name))
+        writes.append((expand(b, "site_pos"), place, finite_rows(f"site {name!r}", values, (n, 3))))
+    for array, place, values in writes:
+        array[place] = values
 
 
 def _column(values: Array, width: int) -> Array:
@@ -92,21 +103,23 @@ def _column(values: Array, width: int) -> Array:
     return array[:, None] if width == 1 and array.ndim == 1 and array.shape != (1,) else array
 
 
-def _write_body(b: batch.Batch, model: Model, targets: Targets, name: str, values: Array, rows: Array) -> None:
+def _body_writes(
+    b: batch.Batch, model: Model, targets: Targets, name: str, values: Array, rows: Array
+) -> list[tuple[Array, Any, Array]]:
     k, n = model.info.index("body", name), len(rows)
-    width = 7 if values.shape[-1] == 7 else 3
+    width = 7 if values.shape[-1:] == (7,) else 3
     pose = finite_rows(f"body {name!r}", values, (n, width))
     mocap = int(model.mj.body_mocapid[k])
     if model.mj.body_dofnum[k]:
         raise InvalidState(f"body {name!r} moves on joints; set its joint in Start.joints instead")
     if mocap >= 0:
-        targets.mocap_pos[rows, mocap] = pose[:, :3]
-        if width == 7:
-            targets.mocap_quat[rows, mocap] = pose[:, 3:]
-        return
-    expand(b, "body_pos")[rows, k] = pose[:, :3]
+        pos, quat, column = targets.mocap_pos, targets.mocap_quat, mocap
+    else:
+        pos, quat, column = expand(b, "body_pos"), expand(b, "body_quat") if width == 7 else None, k
+    writes: list[tuple[Array, Any, Array]] = [(pos, (rows, column), pose[:, :3])]
     if width == 7:
-        expand(b, "body_quat")[rows, k] = pose[:, 3:]
+        writes.append((quat, (rows, column), pose[:, 3:]))
+    return writes
 
 
 def take_snapshot(b: batch.Batch, contacts: Array, rows: Array) -> Snapshot:

@@ -9,7 +9,7 @@ own, fixed to the group's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,21 +84,21 @@ class Plan:
     rel_mat: Array
 
 
-def make_plan(m: mujoco.MjModel, declared: Sequence[int], folder: Path) -> Plan:
+def make_plan(m: mujoco.MjModel, labels: Mapping[int, Any], folder: Path) -> Plan:
     """Translate a model; mesh files are written into ``folder``.
 
     Args:
         m: The canonical model.
-        declared: Geoms whose contacts are read apart, so that they need links of their own.
+        labels: Geom to a label; geoms of different labels get different links, so that their contacts can be told apart.
         folder: Where the URDF texts will be loaded from.
 
     Raises:
         UnsupportedFeature: For an element that Bullet cannot express, named.
     """
     refuse(m)
-    maker = _Maker(m, declared, folder)
+    maker = _Maker(m, labels, folder)
     moving = [b for b in range(1, m.nbody) if _group(m, b) == b and m.body_dofnum[b] and not _group(m, int(m.body_parentid[b]))]
-    parts = [maker.tree(b) for b in moving] + [p for b in range(m.nbody) for p in maker.fixed(b, len(moving))]
+    parts = [maker.tree(b) for b in moving] + [p for b in range(m.nbody) for p in maker.fixed(b)]
     return Plan(parts=tuple(parts), surfaces=tuple(maker.surfaces), rel_pos=maker.rel_pos, rel_mat=maker.rel_mat)
 
 
@@ -132,6 +132,8 @@ def refuse(m: mujoco.MjModel) -> None:
 
 def colliding(m: mujoco.MjModel) -> list[int]:
     """Return the geoms that can touch any geom of another group."""
+    if m.opt.disableflags & int(mujoco.mjtDisableBit.mjDSBL_CONTACT):
+        return []
     touching = [g for g in range(m.ngeom) if m.geom_contype[g] or m.geom_conaffinity[g]]
     return [g for g in touching if any(may_touch(m, g, h) for h in touching)]
 
@@ -163,8 +165,8 @@ def _anchored(m: mujoco.MjModel, group: int) -> bool:
 class _Maker:
     """Collects parts and surfaces of one model."""
 
-    def __init__(self, m: mujoco.MjModel, declared: Sequence[int], folder: Path) -> None:
-        self.m, self.folder, self.declared = m, folder, set(declared)
+    def __init__(self, m: mujoco.MjModel, labels: Mapping[int, Any], folder: Path) -> None:
+        self.m, self.folder, self.labels = m, folder, labels
         self.surfaces: list[Surface] = []
         self.geoms = colliding(m)
         self.part = 0
@@ -176,7 +178,7 @@ class _Maker:
         self.rel_pos = np.einsum("bij,bj->bi", inverse, pos - pos[root])
         self.rel_mat = inverse @ mat
 
-    def fixed(self, body: int, _: int) -> list[Part]:
+    def fixed(self, body: int) -> list[Part]:
         """Return the parts of one fixed (or mocap) body: one for each kind of surface."""
         if not _anchored(self.m, _group(self.m, body)):
             return []
@@ -210,8 +212,8 @@ class _Maker:
 
     def _add_group(self, robot: Element, group: int, joints: list[int], root: int) -> None:
         m = self.m
-        offset = m.jnt_pos[joints[-1]] if joints else np.zeros(3)
-        mass, com, axes, inertia = self.inertia(group)
+        offset = link_offset(m, group)
+        mass, com, axes, inertia = merged_inertia(m, group, self.rel_pos, self.rel_mat)
         link = _link(robot, f"b{group}", mass, com - offset, axes, inertia)
         for k, geoms in enumerate(self._split([g for g in self.geoms if _group(m, int(m.geom_bodyid[g])) == group])):
             name = f"b{group}" if k == 0 else f"s{group}.{k}"
@@ -235,10 +237,7 @@ class _Maker:
             parent = int(m.body_parentid[group])
             above = _group(m, parent)
             before = f"b{above}"
-            frame = m.jnt_pos[m.body_jntadr[above] + m.body_jntnum[above] - 1]  # of the link that the parent is in
-            if m.jnt_type[m.body_jntadr[above]] == FREE:
-                frame = np.zeros(3)
-            pos = self.rel_pos[parent] + self.rel_mat[parent] @ m.body_pos[group] - frame
+            pos = self.rel_pos[parent] + self.rel_mat[parent] @ m.body_pos[group] - link_offset(m, above)
             mat = self.rel_mat[parent] @ rotation(m.body_quat[group])
         shift = np.zeros(3)
         for k, j in enumerate(joints):
@@ -250,10 +249,6 @@ class _Maker:
             _joint(robot, f"j{j}", kind, before, name, pos + mat @ (m.jnt_pos[j] - shift), mat, m.jnt_axis[j])
             before, pos, mat, shift = name, np.zeros(3), np.eye(3), m.jnt_pos[j]
 
-    def inertia(self, group: int) -> tuple[float, Array, Array, Array]:
-        """Return mass, centre ``(3,)``, principal axes ``(3, 3)`` and moments ``(3,)`` of a group in its frame."""
-        return merged_inertia(self.m, group, self.rel_pos, self.rel_mat)
-
     def _split(self, geoms: list[int]) -> list[tuple[int, ...]]:
         """Part geoms by what Bullet holds once for each link."""
         classes: dict[tuple[Any, ...], list[int]] = {}
@@ -261,7 +256,7 @@ class _Maker:
         for g in geoms:
             key = (int(m.geom_contype[g]), int(m.geom_conaffinity[g]), int(m.geom_condim[g]), *m.geom_friction[g])
             key += (*m.geom_solref[g], *m.geom_solimp[g], int(m.geom_bodyid[g]) if self._apart(g) else -1)
-            key += (g if g in self.declared else -1,)
+            key += (self.labels.get(g),)
             classes.setdefault(key, []).append(g)
         return [tuple(c) for c in classes.values()]
 
@@ -271,10 +266,18 @@ class _Maker:
         return any(body in (int(s) >> 16, int(s) & 0xFFFF) for s in self.m.exclude_signature)
 
 
-def merged_inertia(m: mujoco.MjModel, group: int, rel_pos: Array, rel_mat: Array) -> tuple[float, Array, Array, Array]:
-    """Merge the bodies of a rigid group by parallel axes; see :meth:`_Maker.inertia`."""
+def merged_inertia(
+    m: mujoco.MjModel, group: int, rel_pos: Array, rel_mat: Array, body_mass: Array = None, body_inertia: Array = None
+) -> tuple[float, Array, Array, Array]:
+    """Merge the bodies of a rigid group by parallel axes, with the model's masses unless others are given.
+
+    Returns:
+        Mass, centre ``(3,)``, principal axes ``(3, 3)`` and moments ``(3,)`` in the group's frame.
+    """
+    body_mass = m.body_mass if body_mass is None else body_mass
+    body_inertia = m.body_inertia if body_inertia is None else body_inertia
     members = [b for b in range(m.nbody) if _group(m, b) == group]
-    masses = np.array([m.body_mass[b] for b in members])
+    masses = np.array([body_mass[b] for b in members])
     centers = np.array([rel_pos[b] + rel_mat[b] @ m.body_ipos[b] for b in members])
     mass = float(masses.sum())
     if mass <= 0:
@@ -283,11 +286,17 @@ def merged_inertia(m: mujoco.MjModel, group: int, rel_pos: Array, rel_mat: Array
     total = np.zeros((3, 3))
     for b, kg, center in zip(members, masses, centers - com, strict=True):
         axes = rel_mat[b] @ rotation(m.body_iquat[b])
-        total += axes @ np.diag(m.body_inertia[b]) @ axes.T + kg * (center @ center * np.eye(3) - np.outer(center, center))
+        total += axes @ np.diag(body_inertia[b]) @ axes.T + kg * (center @ center * np.eye(3) - np.outer(center, center))
     moments, axes = np.linalg.eigh(total)
     if np.linalg.det(axes) < 0:
         axes[:, 0] *= -1
     return mass, com, axes, moments
+
+
+def link_offset(m: mujoco.MjModel, group: int) -> Array:
+    """Return the origin of a group's Bullet link in the group's frame ``(3,)``: its last joint's anchor."""
+    last = int(m.body_jntadr[group] + m.body_jntnum[group]) - 1
+    return np.zeros(3) if int(m.jnt_type[last]) == FREE else np.array(m.jnt_pos[last])
 
 
 def _under(m: mujoco.MjModel, body: int, root: int) -> bool:

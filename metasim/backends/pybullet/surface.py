@@ -42,14 +42,22 @@ class Contacts:
     condim: Array
 
 
-def find_contacts(m: mujoco.MjModel, surfaces: Sequence[Surface]) -> Contacts:
-    """Return the pairs of surfaces that may touch and their contact parameters."""
+def find_contacts(m: mujoco.MjModel, surfaces: Sequence[Surface], inverse_weights: Array = None) -> Contacts:
+    """Return the pairs of surfaces that may touch and their contact parameters.
+
+    Args:
+        m: The model.
+        surfaces: The surfaces.
+        inverse_weights: ``(nbody, 2)`` in the sense of ``body_invweight0``; None for the model's.
+    """
+    inverse_weights = m.body_invweight0 if inverse_weights is None else inverse_weights
+    inverse = [float(np.mean([inverse_weights[m.geom_bodyid[g], 0] for g in s.geoms])) for s in surfaces]
     pairs, rows = [], []
     for i, a in enumerate(surfaces):
         for k, b in enumerate(surfaces[i + 1 :], i + 1):
             if may_touch(m, a.geoms[0], b.geoms[0]):
                 pairs.append((i, k))
-                rows.append((_weight(m, a, b), *_softness(m, a, b)))
+                rows.append((_weight(m, a, b), *_softness(m, a, b, inverse[i] + inverse[k])))
     table = np.array(rows, float).reshape(-1, 4)
     return Contacts(
         pairs=np.array(pairs, int).reshape(-1, 2),
@@ -67,7 +75,7 @@ def _weight(m: mujoco.MjModel, a: Surface, b: Surface) -> float:
     return _WEIGHT if free or (a.group and b.group) else _FIXED_WEIGHT
 
 
-def _softness(m: mujoco.MjModel, a: Surface, b: Surface) -> tuple[float, float, int]:
+def _softness(m: mujoco.MjModel, a: Surface, b: Surface, inverse: float) -> tuple[float, float, int]:
     """Return compliance, damping and dimension of a pair's contact.
 
     At rest MuJoCo's constraint ``R f = K d r`` is a spring of ``1 / (tc^2 (1 - d))`` over the inverse weights, with
@@ -87,13 +95,9 @@ def _softness(m: mujoco.MjModel, a: Surface, b: Surface) -> tuple[float, float, 
     else:
         reference = np.minimum(*references)
         stiffness, damping = -float(reference[0]), -float(reference[1])
-    inverse = max(_inverse_weight(m, a) + _inverse_weight(m, b), 1e-9)
+    inverse = max(inverse, 1e-9)
     condim = max(int(m.geom_condim[g]), int(m.geom_condim[h]))
     return inverse * (1 - impedance) / stiffness, damping / (1 - impedance) / inverse, condim
-
-
-def _inverse_weight(m: mujoco.MjModel, surface: Surface) -> float:
-    return float(np.mean([m.body_invweight0[m.geom_bodyid[g], 0] for g in surface.geoms]))
 
 
 def solve_softness(contacts: Contacts, count: int) -> tuple[Array, Array]:

@@ -21,17 +21,17 @@ import mujoco
 import numpy as np
 import pybullet as p
 
-from metasim.backends.pybullet.model import Plan, may_touch
+from metasim.backends.pybullet.model import Plan, link_offset, may_touch
 from metasim.backends.pybullet.surface import Contacts, solve_friction, solve_softness
 from metasim.core.errors import EngineFailure
-from metasim.core.rotation import matrix_from_quat, quat_conj, quat_mul, rotate
+from metasim.core.rotation import cross, quat_conj, quat_mul, rotate
 
 Array = Any
 _FLAGS = p.URDF_USE_INERTIA_FROM_FILE | p.URDF_USE_IMPLICIT_CYLINDER
 ITERATIONS = 50
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Tree:
     """Where one moving part stands in Bullet and in the canonical coordinates.
 
@@ -69,12 +69,14 @@ class Wiring:
         fixed: Bullet body and canonical body of every fixed part.
         colliders: ``(S,)`` pairs of Bullet body and link, one for each surface.
         links: Group to Bullet body and link.
+        offsets: Group to the origin of its link in the group's frame ``(3,)``.
     """
 
     trees: tuple[Tree, ...]
     fixed: tuple[tuple[int, int], ...]
     colliders: tuple[tuple[int, int], ...]
     links: dict[int, tuple[int, int]]
+    offsets: dict[int, Array]
 
 
 def build(m: mujoco.MjModel, plan: Plan, contacts: Contacts, folder: Path) -> int:
@@ -113,9 +115,7 @@ def build(m: mujoco.MjModel, plan: Plan, contacts: Contacts, folder: Path) -> in
         _calm(client, body)
     wired = wire(m, plan, client)
     _set_filters(m, plan, wired, client)
-    stiffness, damping = solve_softness(contacts, len(plan.surfaces))
-    for (body, link), k, c in zip(wired.colliders, stiffness, damping, strict=True):
-        p.changeDynamics(body, link, contactStiffness=float(k), contactDamping=float(c), physicsClientId=client)
+    set_softness(client, wired, *solve_softness(contacts, len(plan.surfaces)))
     set_friction(client, wired, solve_friction(m, contacts, plan.surfaces, m.geom_friction))
     return client
 
@@ -157,6 +157,7 @@ def wire(m: mujoco.MjModel, plan: Plan, client: int) -> Wiring:
         fixed=tuple((body, part.root) for body, part in enumerate(plan.parts) if not part.moving),
         colliders=tuple((s.part, names[s.part].get("link " + s.link, -1)) for s in plan.surfaces),
         links=links,
+        offsets={g: link_offset(m, g) for g in links},
     )
 
 
@@ -173,7 +174,7 @@ def _calm(client: int, body: int) -> None:
 
 
 def _set_filters(m: mujoco.MjModel, plan: Plan, wired: Wiring, client: int) -> None:
-    refresh_filters(m, plan, wired, client)
+    forget_contacts(client, m, plan, wired)
     for i, a in enumerate(plan.surfaces):
         for k, b in enumerate(plan.surfaces[i + 1 :], i + 1):
             if not may_touch(m, a.geoms[0], b.geoms[0]):
@@ -181,8 +182,8 @@ def _set_filters(m: mujoco.MjModel, plan: Plan, wired: Wiring, client: int) -> N
                 p.setCollisionFilterPair(body_a, body_b, link_a, link_b, 0, physicsClientId=client)
 
 
-def refresh_filters(m: mujoco.MjModel, plan: Plan, wired: Wiring, client: int) -> None:
-    """Set the filter of every surface."""
+def forget_contacts(client: int, m: mujoco.MjModel, plan: Plan, wired: Wiring) -> None:
+    """Drop every contact that Bullet remembers: setting a collider's filter makes it new to the broad phase."""
     for surface, (body, link) in zip(plan.surfaces, wired.colliders, strict=True):
         g = surface.geoms[0]
         p.setCollisionFilterGroupMask(body, link, int(m.geom_contype[g]), int(m.geom_conaffinity[g]), physicsClientId=client)
@@ -194,6 +195,19 @@ def set_friction(client: int, wired: Wiring, friction: Array) -> None:
         p.changeDynamics(
             body, link, lateralFriction=sliding, spinningFriction=torsional, rollingFriction=rolling, physicsClientId=client
         )
+
+
+def set_softness(client: int, wired: Wiring, stiffness: Array, damping: Array) -> None:
+    """Set stiffness [N/m] and damping [N s/m] ``(S,)`` of the surfaces."""
+    for (body, link), k, c in zip(wired.colliders, stiffness.tolist(), damping.tolist(), strict=True):
+        p.changeDynamics(body, link, contactStiffness=k, contactDamping=c, physicsClientId=client)
+
+
+def set_mass(client: int, body: int, link: int, mass: float, moments: Array) -> None:
+    """Set mass and principal moments of a link; the moments last, for Bullet derives its own from a new mass."""
+    if p.getDynamicsInfo(body, link, physicsClientId=client)[0] != mass:
+        p.changeDynamics(body, link, mass=mass, physicsClientId=client)
+        p.changeDynamics(body, link, localInertiaDiagonal=moments.tolist(), physicsClientId=client)
 
 
 def put_base(client: int, tree: Tree, qpos: Array, qvel: Array) -> None:
@@ -221,13 +235,50 @@ def bases_to_canonical(tree: Tree, poses: Array, velocities: Array) -> tuple[Arr
     """
     quat = quat_mul(poses[:, [6, 3, 4, 5]], quat_conj(tree.axes))
     offset = rotate(quat, np.broadcast_to(tree.com, (len(poses), 3)))
-    linear = velocities[:, :3] - np.cross(velocities[:, 3:], offset)
+    linear = velocities[:, :3] - cross(velocities[:, 3:], offset)
     return np.hstack([poses[:, :3] - offset, quat]), np.hstack([linear, rotate(quat_conj(quat), velocities[:, 3:])])
 
 
-def base_force_to_world(quat: Array, force: Array) -> tuple[Array, Array]:
-    """Return force and torque about the body's origin ``(n, 3)``, world axes, of generalised forces ``(n, 6)``."""
-    return force[:, :3], np.einsum("nij,nj->ni", matrix_from_quat(quat), force[:, 3:])
+def base_wrench(tree: Tree, quat: Array, force: Array) -> Array:
+    """Return force and torque about the centre of mass ``(n, 6)``, world axes, of a base's generalised forces ``(n, 6)``."""
+    offset = rotate(quat, np.broadcast_to(tree.com, (len(quat), 3)))
+    return np.hstack([force[:, :3], rotate(quat, force[:, 3:]) - cross(offset, force[:, :3])])
+
+
+def read_base(client: int, tree: Tree) -> tuple[float, ...]:
+    """Return position, quaternion xyzw, linear and angular velocity of a base as Bullet has them, 13 numbers."""
+    pos, quat = p.getBasePositionAndOrientation(tree.body, physicsClientId=client)
+    linear, angular = p.getBaseVelocity(tree.body, physicsClientId=client)
+    return (*pos, *quat, *linear, *angular)
+
+
+def push(client: int, wired: Wiring, group: int, point: Array, wrench: Array) -> None:
+    """Apply a wrench ``(6,)``, world axes, at a point of a group's frame for one substep."""
+    body, link = wired.links[group]
+    force, torque = wrench[:3].tolist(), wrench[3:].tolist()
+    where = _point(client, wired, group, point)
+    p.applyExternalForce(body, link, force, where, p.WORLD_FRAME, physicsClientId=client)
+    p.applyExternalTorque(body, link, torque, p.WORLD_FRAME, physicsClientId=client)
+
+
+def _point(client: int, wired: Wiring, group: int, point: Array) -> list[float]:
+    """Return where a point of a group's frame is in the world."""
+    body, link = wired.links[group]
+    if link >= 0:
+        state = p.getLinkState(body, link, computeForwardKinematics=1, physicsClientId=client)
+        pos, (x, y, z, w), local = state[4], state[5], point - wired.offsets[group]
+        return (np.array(pos) + rotate(np.array([w, x, y, z]), local)).tolist()
+    tree = next(t for t in wired.trees if t.body == body)
+    numbers = np.array([read_base(client, tree)])
+    qpos, _ = bases_to_canonical(tree, numbers[:, :7], numbers[:, 7:])
+    return (qpos[0, :3] + rotate(qpos[0, 3:], point)).tolist()
+
+
+def push_base(client: int, tree: Tree, force: Sequence[float], torque: Sequence[float]) -> None:
+    """Apply a force and a torque about the centre of mass to a base for one substep, world axes."""
+    pos, _ = p.getBasePositionAndOrientation(tree.body, physicsClientId=client)
+    p.applyExternalForce(tree.body, -1, force, pos, p.WORLD_FRAME, physicsClientId=client)
+    p.applyExternalTorque(tree.body, -1, torque, p.WORLD_FRAME, physicsClientId=client)
 
 
 def disconnect(clients: Sequence[int]) -> None:

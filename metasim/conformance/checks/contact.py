@@ -26,21 +26,30 @@ def drop_to_rest(make: BackendFactory) -> list[Measurement]:
         weight = BLOCK_KG * GRAVITY
         still = "friction and damping of the contact; 1.9 s after the first touch"
         return [
-            near("speed before the touch", fastest, -GRAVITY * 60 * STEP_S, 1e-9, "m/s", "0.1 m of free fall"),
+            near(
+                "speed before the touch", fastest, -GRAVITY * 60 * STEP_S, 1e-9, "m/s", "0.1 m of free fall"
+            ),
             holds("apart at the start", not in_air, "0.1 m above the floor"),
             near("force before the touch", weightless, np.zeros(3), 0.0, "N", "nothing touches"),
             holds("touching at the end", bool(backend.touching("block", "world")[0]), "it lies on the floor"),
             near("contact force at rest", force[2], weight, 1e-3 * weight, "N", "m g; residue of settling"),
             near("sideways force at rest", force[:2], np.zeros(2), 1e-3 * weight, "N", "flat floor"),
             near("speed at rest", block.vel[0], np.zeros(6), 1e-3, "m/s, rad/s", still),
-            near("height at rest", block.pos[0, 2], BLOCK_TOP_M, 1e-3, "m", "half its height; contacts are soft"),
+            near(
+                "height at rest",
+                block.pos[0, 2],
+                BLOCK_TOP_M,
+                1e-3,
+                "m",
+                "half its height; contacts are soft",
+            ),
             near("tilt at rest", block.pos[0, 4:], np.zeros(3), 1e-3, "", "flat floor"),
         ]
 
 
 @needs("contact_force")
 def stack(make: BackendFactory) -> list[Measurement]:
-    """In a stack each contact carries what lies above it, the force on ``a`` from ``b`` and not the reverse."""
+    """In a stack each contact carries what lies above it; the force is that on ``a`` from ``b``."""
     with opened(make, "blocks") as backend:
         backend.step(750)
         force = {
@@ -49,13 +58,53 @@ def stack(make: BackendFactory) -> list[Measurement]:
         }
         top, both = 0.5 * GRAVITY, 2.0 * GRAVITY
         return [
-            near("on top from bottom", force["top", "bottom"][2], top, 2e-3 * both, "N", "carries the top, upwards"),
-            near("on bottom from top", force["bottom", "top"][2], -top, 2e-3 * both, "N", "pressed downwards"),
-            near("action and reaction", force["top", "bottom"], -force["bottom", "top"], 1e-9, "N", "Newton's third"),
-            near("on bottom from ground", force["bottom", "ground"][2], both, 2e-3 * both, "N", "carries both"),
+            near(
+                "on top from bottom",
+                force["top", "bottom"][2],
+                top,
+                2e-3 * both,
+                "N",
+                "carries the top, upwards",
+            ),
+            near(
+                "on bottom from top", force["bottom", "top"][2], -top, 2e-3 * both, "N", "pressed downwards"
+            ),
+            near(
+                "action and reaction",
+                force["top", "bottom"],
+                -force["bottom", "top"],
+                1e-9,
+                "N",
+                "Newton's third",
+            ),
+            near(
+                "on bottom from ground", force["bottom", "ground"][2], both, 2e-3 * both, "N", "carries both"
+            ),
             near("on top from ground", force["top", "ground"], np.zeros(3), 0.0, "N", "they are apart"),
             holds("top and ground apart", not backend.touching("top", "ground")[0], "0.1 m between them"),
         ]
+
+
+@needs("contact_force")
+def shapes(make: BackendFactory) -> list[Measurement]:
+    """Every shape rests at its own height, with its own weight: sizes are extents, never halves."""
+    resting = {
+        "crate": (0.08 / 2, 0.6),
+        "orb": (0.05, 0.3),
+        "drum": (0.10 / 2, 0.4),
+        "pill": (0.03, 0.2),
+        "chest/wedge": (0.0, 0.5),
+    }
+    with opened(make, "shapes") as backend:
+        state, measured = backend.step(1000), []
+        for name, (height, mass) in resting.items():
+            rest, force = state.joint(name).pos[0, 2], backend.contact_force(name, "ground")[0, 2]
+            soft = "half of the extent; contacts are soft"
+            measured += [
+                near(f"height of {name}", rest, height, 1e-3, "m", soft),
+                near(f"force under {name}", force, mass * GRAVITY, 0.02 * mass * GRAVITY, "N", "m g"),
+            ]
+        return measured
 
 
 @needs("contact_force")
@@ -80,8 +129,22 @@ def friction_slide(make: BackendFactory) -> list[Measurement]:
             near("deceleration", braking, MU * GRAVITY, 0.03 * MU * GRAVITY, "m/s^2", why),
             near("mean friction force", drag, -MU * weight, 0.03 * MU * weight, "N", why),
             near("mean normal force", load, weight, 0.03 * weight, "N", "m g on average"),
-            near("friction over normal force", -drag / load, MU, 1e-3 * MU, "", "mu, exactly, as long as it slides"),
-            near("stopping distance", stopped.pos[0, 0] - rest["box"][0, 0], distance, 0.02 * distance, "m", why),
+            near(
+                "friction over normal force",
+                -drag / load,
+                MU,
+                1e-3 * MU,
+                "",
+                "mu, exactly, as long as it slides",
+            ),
+            near(
+                "stopping distance",
+                stopped.pos[0, 0] - rest["box"][0, 0],
+                distance,
+                0.02 * distance,
+                "m",
+                why,
+            ),
             near("drift to the side", stopped.pos[0, 1], 0.0, 1e-3, "m", "nothing pushes sideways"),
             near("speed after stopping", stopped.vel[0, 0], 0.0, 2e-3, "m/s", creep),
         ]
@@ -89,15 +152,18 @@ def friction_slide(make: BackendFactory) -> list[Measurement]:
 
 @needs("contact_force")
 def impulse_balance(make: BackendFactory) -> list[Measurement]:
-    """Through an impact, every substep's change of momentum is that substep's contact force and the weight."""
+    """Through an impact, every substep's change of momentum is its contact force and the weight."""
     with opened(make, "block") as backend:
-        backend.write(Start(joints={"block": [[0, 0, 0.06, 1, 0, 0, 0]]}, velocities={"block": [[0, 0, -1.0, 0, 0, 0]]}))
-        worst, hardest, before = 0.0, 0.0, -1.0
+        backend.write(
+            Start(joints={"block": [[0, 0, 0.06, 1, 0, 0, 0]]}, velocities={"block": [[0, 0, -1.0, 0, 0, 0]]})
+        )
+        worst, hardest, before, tilt = 0.0, 0.0, -1.0, 0.0
         for _ in range(100):
             now = float(backend.step().joint("block").vel[0, 2])
             force = float(backend.contact_force("block", "world")[0, 2])
             worst = max(worst, abs(BLOCK_KG * ((now - before) / STEP_S + GRAVITY) - force))
             hardest, before = max(hardest, force), now
+            tilt = max(tilt, float(np.abs(backend.state.joint("block").vel[0, 3:5]).max()))
         return [
             near(
                 "force against change of momentum",
@@ -105,10 +171,17 @@ def impulse_balance(make: BackendFactory) -> list[Measurement]:
                 0.0,
                 1e-6,
                 "",
-                "F dt = m (dv + g dt) in each substep: the force is the last substep's, the velocity the new state's",
+                "F dt = m (dv + g dt) in each substep: the last substep's force, the new state's velocity",
             ),
-            report("hardest force of the impact", hardest, BLOCK_KG * 1.0 / STEP_S, "N", "1 m/s stopped in one step"),
+            report(
+                "hardest force of the impact",
+                hardest,
+                BLOCK_KG * 1.0 / STEP_S,
+                "N",
+                "1 m/s stopped in one step",
+            ),
+            report("fastest turn of the impact", tilt, 0.0, "rad/s", "it lands flat"),
         ]
 
 
-CHECKS = (drop_to_rest, stack, friction_slide, impulse_balance)
+CHECKS = (drop_to_rest, stack, shapes, friction_slide, impulse_balance)

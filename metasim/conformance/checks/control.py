@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from metasim.conformance.measurement import BackendFactory, Measurement, near, same
-from metasim.conformance.oracles import arm_gravity_torque, arm_mass_matrix, second_order_step
+from metasim.conformance.measurement import BackendFactory, Measurement, near, needs, same
+from metasim.conformance.oracles import arm_gravity_torque, arm_mass_matrix, second_order_step, soft_sag
 from metasim.conformance.scenes import STEP_S, opened
 from metasim.core.backend import Backend, Start
 
@@ -71,7 +71,9 @@ def effort_step(make: BackendFactory) -> list[Measurement]:
         return [
             near("speed after 0.4 s of 3 N", held, 3.0 * 0.4 / CART_KG, 1e-9, "m/s", why),
             near("speed after coasting", coasting, held, 1e-9, "m/s", "no force, no change"),
-            near("speed of the other carts", others, np.zeros(3), 1e-9, "m/s", "their targets are their places"),
+            near(
+                "speed of the other carts", others, np.zeros(3), 1e-9, "m/s", "their targets are their places"
+            ),
         ]
 
 
@@ -92,9 +94,30 @@ def joint_order(make: BackendFactory) -> list[Measurement]:
             place = np.zeros((3, 3))
             place[axis, axis] = state.joint(name).pos[0, 0]
             measured += [
-                near(f"acceleration of {name}", speeds[list(RAILS).index(name)] / 0.2, 4.0 / mass, 1e-9, "m/s^2", "F / m"),
-                near(f"all speeds when {name} is pushed", speeds, wanted, 1e-9, "m/s", "the others feel nothing"),
-                near(f"bodies when {name} is pushed", moved, place, 1e-9, "m", "each body moves along its own axis"),
+                near(
+                    f"acceleration of {name}",
+                    speeds[list(RAILS).index(name)] / 0.2,
+                    4.0 / mass,
+                    1e-9,
+                    "m/s^2",
+                    "F / m",
+                ),
+                near(
+                    f"all speeds when {name} is pushed",
+                    speeds,
+                    wanted,
+                    1e-9,
+                    "m/s",
+                    "the others feel nothing",
+                ),
+                near(
+                    f"bodies when {name} is pushed",
+                    moved,
+                    place,
+                    1e-9,
+                    "m",
+                    "each body moves along its own axis",
+                ),
             ]
     with opened(make, "rails") as backend:
         backend.write(Start(joints={"alpha": [[0.3]]}, velocities={"alpha": [[0.7]]}))
@@ -102,7 +125,9 @@ def joint_order(make: BackendFactory) -> list[Measurement]:
         moved = _blocks(backend.step(1) and backend) - before
         axes = np.zeros((3, 3))
         axes[1, 1] = 0.7 * STEP_S
-        measured.append(near("bodies after writing alpha", moved, axes, 1e-9, "m", "v dt along y of along_y alone"))
+        measured.append(
+            near("bodies after writing alpha", moved, axes, 1e-9, "m", "v dt along y of along_y alone")
+        )
     return measured
 
 
@@ -121,8 +146,17 @@ def coupled_arm(make: BackendFactory) -> list[Measurement]:
             case = f"at ({shoulder}, {elbow})"
             why = "M(q)^-1 (tau - g(q)) at rest; rounding"
             measured += [
-                near(f"shoulder acceleration {case}", found[0], wanted[0], 1e-6 * abs(wanted[0]), "rad/s^2", why),
-                near(f"elbow acceleration {case}", found[1], wanted[1], 1e-6 * abs(wanted[1]), "rad/s^2", why),
+                near(
+                    f"shoulder acceleration {case}",
+                    found[0],
+                    wanted[0],
+                    1e-6 * abs(wanted[0]),
+                    "rad/s^2",
+                    why,
+                ),
+                near(
+                    f"elbow acceleration {case}", found[1], wanted[1], 1e-6 * abs(wanted[1]), "rad/s^2", why
+                ),
             ]
     return measured
 
@@ -143,6 +177,45 @@ def gravity_compensation(make: BackendFactory) -> list[Measurement]:
         ]
 
 
+def joint_properties(make: BackendFactory) -> list[Measurement]:
+    """Rotor inertia, friction and springs of joints act as declared, also where they dwarf the mass."""
+    with opened(make, "plant") as backend:
+        for name, force in (("geared", 2.0), ("oiled", 2.0), ("sprung", 3.0), ("wrist", 4.0)):
+            _command(backend, name, force)
+        state = backend.step(250)
+        geared, wrist = state.joint("geared").vel[0, 0], state.joint("wrist").vel[0, 0]
+        inertia = np.diag(backend.mass_matrix()[0])
+        state = backend.step(1750)
+        oiled, sprung = state.joint("oiled").vel[0, 0], state.joint("sprung").pos[0, 0]
+        light = "F / c: the time constant (I + rotor) / c is 10 ms"
+        return [
+            near("speed with a rotor", geared, 2.0 * 0.5 / (2.0 + 3.0), 1e-6, "m/s", "F t / (m + rotor)"),
+            near("speed with friction", oiled, 2.0 / 5.0, 1e-4, "m/s", "F / c after 10 time constants"),
+            near("place on a spring", sprung, 0.1 + 3.0 / 40.0, 1e-4, "m", "springref + F / k at rest"),
+            near("speed of a light wrist", wrist, 4.0 / 10.0, 1e-4, "rad/s", light),
+            near("mass matrix", inertia, [5.0, 2.0, 2.0, 2.0, 0.101], 1e-6, "kg, kg m^2", "mass and rotor"),
+        ]
+
+
+@needs("soft_limits")
+def joint_limits(make: BackendFactory) -> list[Measurement]:
+    """A joint stops at the end of its range, pressed into it as a soft limit is, and gear scales a motor."""
+    with opened(make, "plant") as backend:
+        _command(backend, "ranged", 5.0)
+        path = [backend.step(5).joint("ranged").pos[0, 0] for _ in range(400)]
+        upper, last = path[-1], int(np.argmax(np.array(path) > 0.1))
+        over = 0.02 / np.e * (path[last - 1] - path[last - 2]) / (5 * STEP_S)
+        _command(backend, "ranged", -5.0)
+        lower = backend.step(2000).joint("ranged").pos[0, 0]
+        sag = soft_sag(10.0 / CART_KG, 0.02, (0.9, 0.95, 0.001))
+        soft = "(1 - d) a = d^2 k r: the soft limit under 2 x 5 N"
+        return [
+            near("place at the upper limit", upper, 0.1 + sag, 2e-5, "m", soft),
+            near("place at the lower limit", lower, -0.05 - sag, 2e-5, "m", soft),
+            near("beyond the limit at most", max(path) - 0.1, over, 2e-3, "m", "v tc / e: critically damped"),
+        ]
+
+
 def substeps(make: BackendFactory) -> list[Measurement]:
     """Ten substeps in one call are ten calls, and take ten physics steps of time."""
     with opened(make, "arm") as once, opened(make, "arm") as often:
@@ -152,7 +225,9 @@ def substeps(make: BackendFactory) -> list[Measurement]:
         for _ in range(10):
             often.step()
         a, b = once.state, often.state
-        split = same("step(10) against 10 step()", (a.qpos, a.qvel), (b.qpos, b.qvel), "the same physics steps")
+        split = same(
+            "step(10) against 10 step()", (a.qpos, a.qvel), (b.qpos, b.qvel), "the same physics steps"
+        )
     with opened(make, "rails") as backend:
         _command(backend, "push_zeta", 1.0)
         speed = backend.step(10).joint("zeta").vel[0, 0]
@@ -185,5 +260,7 @@ CHECKS = (
     joint_order,
     coupled_arm,
     gravity_compensation,
+    joint_properties,
+    joint_limits,
     substeps,
 )

@@ -59,7 +59,13 @@ def velocities(make: BackendFactory) -> list[Measurement]:
     with opened(make, "tree", WORLDS) as backend:
         backend.write_state(qpos, qvel)
         measured = []
-        for kind, name in (("body", "base"), ("body", "wrist"), ("body", "lever"), ("site", "eye"), ("site", "end")):
+        for kind, name in (
+            ("body", "base"),
+            ("body", "wrist"),
+            ("body", "lever"),
+            ("site", "eye"),
+            ("site", "end"),
+        ):
             linear, angular = _rates(mj, qpos, qvel, kind, info.index(kind, name))
             frame = getattr(backend.state, kind)(name)
             measured += [
@@ -79,9 +85,18 @@ def free_joint(make: BackendFactory) -> list[Measurement]:
         hull, eye = backend.state.body("hull"), backend.state.site("eye")
         arm = eye.pos[0] - hull.pos[0]
         measured = [
-            near("linear velocity of the body", hull.lin_vel[0], qvel[:3], 1e-9, "m/s", "at the origin, world"),
+            near(
+                "linear velocity of the body", hull.lin_vel[0], qvel[:3], 1e-9, "m/s", "at the origin, world"
+            ),
             near("angular velocity of the body", hull.ang_vel[0], rate, 1e-9, "rad/s", "R w: world axes"),
-            near("linear velocity of a site", eye.lin_vel[0], qvel[:3] + np.cross(rate, arm), 1e-9, "m/s", "v + w x r"),
+            near(
+                "linear velocity of a site",
+                eye.lin_vel[0],
+                qvel[:3] + np.cross(rate, arm),
+                1e-9,
+                "m/s",
+                "v + w x r",
+            ),
         ]
         state, dt = backend.step(), backend.info.timestep_s
         turned = rotation_vector(quat_mul(state.qpos[0, 3:], quat_conj(qpos[3:]))) / dt
@@ -106,7 +121,8 @@ def jacobian(make: BackendFactory) -> list[Measurement]:
         for kind, name in (("site", "eye"), ("body", "wrist"), ("body", "lever"), ("site", "mark")):
             found = backend.jacobian(kind, name)
             columns = [
-                _rates(mj, qpos, np.tile(unit, (WORLDS, 1)), kind, info.index(kind, name)) for unit in np.eye(mj.nv)
+                _rates(mj, qpos, np.tile(unit, (WORLDS, 1)), kind, info.index(kind, name))
+                for unit in np.eye(mj.nv)
             ]
             wanted = np.stack([np.concatenate(column, axis=-1) for column in columns], axis=-1)
             measured.append(near(f"Jacobian of {kind} {name}", found, wanted, 1e-6, "m, rad", why))
@@ -132,14 +148,23 @@ def inertia(make: BackendFactory) -> list[Measurement]:
         found = backend.mass_matrix()
         arm = near("mass matrix of an arm", found, wanted, 1e-6, "kg m^2", "two-link formula; shoulder first")
         masses = np.array([backend.get_parameter("mass", b) for b in ("upper", "fore")])
-        read = near("masses read back", masses, [[1.2] * 3, [0.7] * 3], 1e-9, "kg", "as declared, in every world")
+        read = near(
+            "masses read back", masses, [[1.2] * 3, [0.7] * 3], 1e-9, "kg", "as declared, in every world"
+        )
     with opened(make, "offset") as backend:
         backend.write_state(np.concatenate([[0, 0, 0], quat])[None], np.zeros((1, 6)))
         wanted = free_mass_matrix(HULL_KG, HULL_INERTIA, CENTRE, quat)
         free = near(
-            "mass matrix of a free body", backend.mass_matrix()[0], wanted, 1e-6, "kg, kg m, kg m^2", "rigid body formula"
+            "mass matrix of a free body",
+            backend.mass_matrix()[0],
+            wanted,
+            1e-6,
+            "kg, kg m, kg m^2",
+            "rigid body formula",
         )
-        total = near("mass of a free body", backend.get_parameter("mass", "hull"), [HULL_KG], 1e-9, "kg", "as declared")
+        total = near(
+            "mass of a free body", backend.get_parameter("mass", "hull"), [HULL_KG], 1e-9, "kg", "as declared"
+        )
     return [arm, read, free, total]
 
 
@@ -154,7 +179,9 @@ def _rates(mj: Any, qpos: Array, qvel: Array, kind: str, k: int) -> tuple[Array,
     """Rates ``(N, 3)``, ``(N, 3)`` of one frame's pose while the coordinates move at ``qvel``."""
     ends = []
     for sign in (-NUDGE, NUDGE):
-        poses = [forward_kinematics(mj, _moved(mj, q, sign * v))[kind] for q, v in zip(qpos, qvel, strict=True)]
+        poses = [
+            forward_kinematics(mj, _moved(mj, q, sign * v))[kind] for q, v in zip(qpos, qvel, strict=True)
+        ]
         ends.append((np.stack([p[k] for p, _ in poses]), np.stack([r[k] for _, r in poses])))
     (p0, r0), (p1, r1) = ends
     return (p1 - p0) / (2 * NUDGE), rotation_vector(quat_mul(r1, quat_conj(r0))) / (2 * NUDGE)

@@ -67,7 +67,7 @@ def pendulum(make: BackendFactory) -> list[Measurement]:
 
 
 def spin(make: BackendFactory) -> list[Measurement]:
-    """A thrown lopsided body keeps momentum, angular momentum and energy; its centre of mass flies straight."""
+    """A thrown lopsided body keeps momenta and energy, and its centre of mass flies straight."""
     start = np.array([0.3, -0.2, 0.5, 0.8, 0.2, -0.4, 0.4]), np.array([0.4, -0.3, 0.2, 1.5, -2.0, 1.0])
     with opened(make, "offset") as backend:
         backend.write_state(start[0][None], start[1][None])

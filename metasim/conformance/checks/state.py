@@ -39,11 +39,24 @@ def round_trip(make: BackendFactory) -> list[Measurement]:
             ]
         kept = np.array([[state.joint(n).pos[0, 0], state.joint(n).vel[0, 0]] for n in ("pitch", "crank")])
         after = look(state)
+        base = state.body("base").pos[[0, 2]]
+        backend.write(Start(joints={"float": [[1.0, 2.0, 3.0]]}), worlds=np.array([2]))
+        moved = np.concatenate([[1.0, 2.0, 3.0], TURN])
         return [
             *measured,
+            near(
+                "free joint given 3 columns",
+                state.joint("float").pos[2],
+                moved,
+                1e-12,
+                "",
+                "keeps its orientation",
+            ),
             near("joints that were not named", kept, [[0, 0.25], [0, 0.25]], 1e-12, "", "left alone"),
-            same("the world that was not written", [a[1] for a in after], [b[1] for b in before], "left alone"),
-            near("body written through its joint", state.body("base").pos[[0, 2]], pose[:, :3], 1e-9, "m", "same point"),
+            same(
+                "the world that was not written", [a[1] for a in after], [b[1] for b in before], "left alone"
+            ),
+            near("body written through its joint", base, pose[:, :3], 1e-9, "m", "same point"),
         ]
 
 
@@ -65,8 +78,17 @@ def placing(make: BackendFactory) -> list[Measurement]:
         heights = backend.step(600).joint("ball").pos[:, 2]
         return [
             *placed,
-            near("placed site", state.site("mark").pos, moved, 1e-9, "m", "in its body's frame, in that world"),
-            near("ball on the shelf", heights[1:], [0.27, 0.27], 1e-3, "m", "the top is at 0.22 m; soft contact"),
+            near(
+                "placed site", state.site("mark").pos, moved, 1e-9, "m", "in its body's frame, in that world"
+            ),
+            near(
+                "ball on the shelf",
+                heights[1:],
+                [0.27, 0.27],
+                1e-3,
+                "m",
+                "the top is at 0.22 m; soft contact",
+            ),
             holds("ball beside a shelf that moved away", bool(heights[0] < 0.0), "it falls through"),
         ]
 
@@ -75,7 +97,7 @@ def reset(make: BackendFactory) -> list[Measurement]:
     """A reset world is a new one: coordinates, reads, targets, wrenches, parameters, and all that follows."""
     with opened(make, "heap", 2) as fresh, opened(make, "heap", 2) as used:
         new = look(fresh.state)
-        fly(used, 40, phase=1.0)
+        fly(used, 40, begin=5)
         used.apply_wrench("brick", np.array([1.0, 0, 0, 0, 0, 0]))
         used.set_parameter("mass", "marble", np.array([0.5, 0.6]))
         used.set_parameter("friction", "tile", np.array([0.2, 0.3]))
@@ -88,7 +110,14 @@ def reset(make: BackendFactory) -> list[Measurement]:
             same("contacts after reset", again[3], new[3], "no substep has been taken: none touches yet"),
             targets,
             same("motion after reset", fly(used, 60), fly(fresh, 60), why),
-            near("mass after reset", used.get_parameter("mass", "marble"), [0.2, 0.2], 1e-12, "kg", "the model's"),
+            near(
+                "mass after reset",
+                used.get_parameter("mass", "marble"),
+                [0.2, 0.2],
+                1e-12,
+                "kg",
+                "the model's",
+            ),
         ]
 
 
@@ -114,35 +143,42 @@ def snapshot(make: BackendFactory) -> list[Measurement]:
         fly(backend, 60)
         kept, then = backend.snapshot(), look(backend.state)
         goals = _targets(backend)
-        first = fly(backend, 40, phase=2.0)
+        first = fly(backend, 40, begin=10)
         backend.apply_wrench("brick", np.zeros(6))
-        fly(backend, 30, phase=5.0)
+        fly(backend, 30, begin=25)
         backend.restore(kept)
         measured = [
             same("reads after restore", look(backend.state), then, "contacts of the last substep included"),
             same("targets after restore", _targets(backend), goals, "part of the snapshot"),
-            same("continuation after restore", fly(backend, 40, phase=2.0), first, exact),
+            same("continuation after restore", fly(backend, 40, begin=10), first, exact),
         ]
         backend.restore(kept, np.array([0, 1]), rows=np.array([2, 2]))
-        moved = fly(backend, 40, phase=2.0, clones=2)
+        moved = fly(backend, 40, begin=10, clones=2)
         measured += [
-            same(f"continuation of world 2 in world {i}", [a[:, i] for a in moved], [a[:, 2] for a in first], exact)
+            same(
+                f"continuation of world 2 in world {i}",
+                [a[:, i] for a in moved],
+                [a[:, 2] for a in first],
+                exact,
+            )
             for i in (0, 1)
         ]
         part = backend.snapshot(np.array([1]))
-        after = fly(backend, 20, phase=2.0, clones=2)
+        after = fly(backend, 20, begin=10, clones=2)
         backend.reset()
         backend.restore(part, np.array([2]))
-        again = fly(backend, 20, phase=2.0, clones=2)
+        again = fly(backend, 20, begin=10, clones=2)
         why = "a row of its own"
         measured.append(
-            same("continuation of a partial snapshot", [a[:, 2] for a in again], [a[:, 1] for a in after], why)
+            same(
+                "continuation of a partial snapshot", [a[:, 2] for a in again], [a[:, 1] for a in after], why
+            )
         )
         return measured
 
 
 def dump(make: BackendFactory) -> list[Measurement]:
-    """Dumped rows put into a fresh backend give the same coordinates and, without contact, the same motion."""
+    """Dumped rows in a fresh backend give the same coordinates and, without contact, the same motion."""
     with opened(make, "arm", WORLDS) as backend, opened(make, "arm", WORLDS) as fresh:
         backend.write(Start(joints={"shoulder": [[0.9], [-0.4], [1.4]], "elbow": [[-0.5], [0.8], [0.1]]}))
         fly(backend, 30)
@@ -152,10 +188,14 @@ def dump(make: BackendFactory) -> list[Measurement]:
         why = "the row holds all coordinates"
         loaded = near("coordinates", fresh.state.qpos, backend.state.qpos[[0, 1, 1]], 1e-12, "rad", why)
         speeds = near("velocities", fresh.state.qvel, backend.state.qvel[[0, 1, 1]], 1e-12, "rad/s", why)
-        ours, theirs = fly(backend, 40, phase=2.0, clones=1), fly(fresh, 40, phase=2.0, clones=1)
+        ours, theirs = fly(backend, 40, begin=10, clones=1), fly(fresh, 40, begin=10, clones=1)
         gap = np.abs(ours[0][:, :2] - theirs[0][:, :2]).max()
         return [
-            holds("a float64 row for each world", rows.ndim == 2 and len(rows) == WORLDS and rows.dtype == np.float64, "(n, D)"),
+            holds(
+                "a float64 row for each world",
+                rows.ndim == 2 and len(rows) == WORLDS and rows.dtype == np.float64,
+                "(n, D)",
+            ),
             loaded,
             speeds,
             near("motion after loading", gap, 0.0, 1e-9, "rad", "no contact, so no hidden solver state"),
@@ -171,8 +211,22 @@ def mocap_writing(make: BackendFactory) -> list[Measurement]:
         hand, goals = backend.state.body("hand"), backend.targets
         written = [
             near("written mocap position", hand.pos, [[0, 0, 0.5], pose[:3]], 1e-9, "m", "in world 1 only"),
-            near("written mocap orientation", hand.quat, [[1, 0, 0, 0], pose[3:]], 1e-9, "", "wxyz, world 1 only"),
-            near("its target", goals.mocap_pos[:, 0], [[0, 0, 0.5], pose[:3]], 1e-12, "m", "a write sets the target"),
+            near(
+                "written mocap orientation",
+                hand.quat,
+                [[1, 0, 0, 0], pose[3:]],
+                1e-9,
+                "",
+                "wxyz, world 1 only",
+            ),
+            near(
+                "its target",
+                goals.mocap_pos[:, 0],
+                [[0, 0, 0.5], pose[:3]],
+                1e-12,
+                "m",
+                "a write sets the target",
+            ),
         ]
         goals.mocap_pos[0, 0] = [0.3, 0.0, 0.4]
         moved = backend.step().body("hand").pos[0].copy()

@@ -1,0 +1,284 @@
+"""Evaluates a policy: whole episodes of every task, each a function of its seed alone.
+
+One process or several, one world or many: the results have the same bytes. An episode runs to its horizon, solved or
+not, unless the task ends it or its world fails; a failed world leaves its reason in the result and the others alone.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+import metasim
+from metasim.benchmarks.results import EpisodeResult, Results
+from metasim.core.backend import BACKENDS
+from metasim.core.errors import InvalidConfig
+from metasim.core.policy import POLICIES, Policy
+from metasim.core.seeding import EpisodeSeed
+from metasim.core.task import TASKS
+from metasim.envs import Episodes
+from metasim.work import Emit, run_shards, shards
+
+Array = Any
+PROTOCOL = "metasim/success-v1"
+PROTOCOLS: Mapping[str, str] = MappingProxyType(
+    {PROTOCOL: "success at any step and at the last step of full-length episodes, per task and engine"}
+)
+REPORT_STEPS = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """What to evaluate.
+
+    Args:
+        tasks: Task ids.
+        backend: Engine.
+        policy: Name of the policy.
+        episodes: Episodes per task, numbered from 0.
+        seed: Root seed.
+        split: ``"train"`` or ``"test"`` ranges of the factors.
+        horizon: Steps until truncation; None for each task's own.
+        workers: Processes; the results do not depend on it.
+        worlds: Worlds stepped together in a process; the results do not depend on it.
+
+    Raises:
+        UnknownName: For an unknown task, engine or policy.
+        InvalidConfig: For a number out of its range.
+    """
+
+    tasks: tuple[str, ...]
+    backend: str = "mujoco"
+    policy: str = "expert"
+    episodes: int = 50
+    seed: int = 0
+    split: str = "train"
+    horizon: int | None = None
+    workers: int = 1
+    worlds: int = 16
+
+    def __post_init__(self) -> None:
+        """Check names and numbers."""
+        if isinstance(self.tasks, str) or not self.tasks:
+            raise InvalidConfig(f"tasks must be a tuple of one or more task ids, got {self.tasks!r}")
+        object.__setattr__(self, "tasks", tuple(dict.fromkeys(self.tasks)))
+        for task in self.tasks:
+            TASKS[task]
+        for registry, name in ((BACKENDS, self.backend), (POLICIES, self.policy)):
+            registry[name]
+        if self.split not in ("train", "test"):
+            raise InvalidConfig(f"split must be 'train' or 'test', got {self.split!r}")
+        for name in ("episodes", "workers", "worlds", "horizon"):
+            value = getattr(self, name)
+            if value is None and name == "horizon":
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise InvalidConfig(f"{name} must be an integer of 1 or more, got {value!r}")
+        if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
+            raise InvalidConfig(f"seed must be an integer of 0 or more, got {self.seed!r}")
+
+    def resolved(self) -> dict[str, Any]:
+        """Return what the results say about how they came about: versions, and nothing of the machine."""
+        return {
+            "tasks": list(self.tasks),
+            "backends": [self.backend],
+            "policies": [self.policy],
+            "seeds": [self.seed],
+            "episodes": [f"0-{self.episodes - 1}"],
+            "split": self.split,
+            "horizon": {task: self.horizon or TASKS[task].horizon for task in self.tasks},
+            "versions": versions(self.backend),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far the evaluation of one task is.
+
+    Attributes:
+        task: Its id.
+        done: Finished episodes.
+        wanted: Episodes in all.
+        successes: Finished episodes that were solved at some step.
+        steps: Steps taken, over all episodes.
+        horizon: Steps of one episode.
+        elapsed_s: Since the evaluation began.
+    """
+
+    task: str
+    done: int
+    wanted: int
+    successes: int
+    steps: int
+    horizon: int
+    elapsed_s: float
+
+    @property
+    def share(self) -> float:
+        """The finished share of the task's steps, in [0, 1]."""
+        return 1.0 if self.done == self.wanted else min(1.0, self.steps / (self.wanted * self.horizon))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """Some episodes ``(task, index)``, run by one process."""
+
+    config: EvaluateConfig
+    episodes: tuple[tuple[str, int], ...]
+
+
+def evaluate(config: EvaluateConfig, report: Callable[[Progress], None] | None = None) -> Results:
+    """Run every episode and return the results; ``report`` is called in this process as they go on.
+
+    Raises:
+        InvalidConfig: If the policy cannot run a task.
+        UnsupportedFeature: If the engine cannot express a task's scene.
+        EngineFailure: If a worker process was killed.
+    """
+    for task in config.tasks:
+        POLICIES[config.policy](TASKS[task], 1)  # refused now, not after the first tasks have run
+    work = [(task, i) for task in config.tasks for i in range(config.episodes)]
+    todo = [Shard(config=config, episodes=part) for part in shards(work, min(config.workers, len(work)))]
+    parts = run_shards(run_shard, todo, config.workers, _Tally(config, report).event)
+    return Results(
+        protocol=PROTOCOL, config=config.resolved(), episodes=tuple(row for part in parts for row in part)
+    )
+
+
+def run_shard(shard: Shard, emit: Emit) -> tuple[EpisodeResult, ...]:
+    """Run a shard, task by task; ``emit`` gets ``(task, steps, finished episodes, solved ones)``."""
+    by_task: dict[str, list[int]] = {}
+    for task, index in shard.episodes:
+        by_task.setdefault(task, []).append(index)
+    return tuple(row for task, wanted in by_task.items() for row in _run_task(shard.config, task, wanted, emit))
+
+
+def _run_task(c: EvaluateConfig, task: str, wanted: Sequence[int], emit: Emit) -> list[EpisodeResult]:
+    """Run episodes of one task in blocks of equal numbers of worlds."""
+    blocks = math.ceil(len(wanted) / c.worlds)
+    size = math.ceil(len(wanted) / blocks)
+    episodes = Episodes(task, c.backend, size, horizon=c.horizon)
+    try:
+        policy = POLICIES[c.policy](episodes.task, size)
+        chosen = [wanted[k * size : (k + 1) * size] for k in range(blocks)]
+        return [row for block in chosen if block for row in _run_block(episodes, policy, c, block, emit)]
+    finally:
+        episodes.close()
+
+
+def _run_block(
+    episodes: Episodes, policy: Policy, c: EvaluateConfig, chosen: Sequence[int], emit: Emit
+) -> list[EpisodeResult]:
+    """Run one episode in each world; worlds beyond ``chosen`` repeat the last one, and are not counted."""
+    n, rows = episodes.num_worlds, np.arange(episodes.num_worlds)
+    indices = [*chosen, *[chosen[-1]] * (n - len(chosen))]
+    seeds = [EpisodeSeed(root=c.seed, task=episodes.task.id, episode=i, split=c.split) for i in indices]
+    observation = episodes.begin(rows, seeds)
+    policy.reset(rows, seeds)
+    log = _Log(n, len(chosen))
+    pending = 0
+    while log.alive.any():
+        pending += int(log.alive.sum())
+        step = episodes.step(policy.act(np.concatenate([*observation.values()], axis=1)))
+        log.add(step, episodes.backend.failures)
+        observation = step.observation
+        if int(log.length.max()) % REPORT_STEPS == 0:
+            emit((episodes.task.id, pending, 0, 0))
+            pending = 0
+    emit((episodes.task.id, pending, len(chosen), int(log.success_any[: len(chosen)].sum())))
+    return [
+        EpisodeResult(
+            task=episodes.task.id, backend=c.backend, policy=c.policy, seed=c.seed, episode=i, **log.row(k)
+        )
+        for k, i in enumerate(chosen)
+    ]
+
+
+class _Log:
+    """What happened so far in N worlds, of which the first ``count`` matter."""
+
+    def __init__(self, n: int, count: int) -> None:
+        self.alive = np.arange(n) < count
+        self.success_any, self.success_last = np.zeros(n, bool), np.zeros(n, bool)
+        self.first, self.length = np.full(n, -1), np.zeros(n, np.int64)
+        self.total = np.zeros(n)
+        self.errors: dict[int, str] = {}
+
+    def add(self, step: Any, failures: Mapping[int, str]) -> None:
+        """Enter a step of the worlds that are still in their episode."""
+        success, alive = np.asarray(step.success, bool), self.alive
+        self.length += alive
+        odd = alive & ~np.isfinite(step.reward)
+        for world in [w for w in failures if alive[w]]:
+            self._fail(world, str(failures[world]) or "the world failed")
+        for world in np.flatnonzero(odd & self.alive).tolist():
+            self._fail(world, f"the reward is not finite at step {self.length[world]}")
+        sound = alive & self.alive
+        self.total += np.where(sound, step.reward, 0.0)
+        self.first = np.where(sound & success & (self.first < 0), self.length, self.first)
+        self.success_any |= sound & success
+        self.success_last = np.where(sound, success, self.success_last)
+        self.alive = sound & ~(step.terminated | step.truncated)
+
+    def row(self, world: int) -> dict[str, Any]:
+        """Return the fields of one world's result."""
+        return {
+            "success_any": bool(self.success_any[world]),
+            "success_last": bool(self.success_last[world]),
+            "first_success_step": int(self.first[world]) if self.first[world] >= 0 else None,
+            "episode_return": float(self.total[world]),
+            "length": int(self.length[world]),
+            "error": self.errors.get(world),
+        }
+
+    def _fail(self, world: int, reason: str) -> None:
+        self.errors[int(world)] = reason
+        self.alive = self.alive & (np.arange(len(self.alive)) != world)
+        self.success_last[world] = False
+
+
+class _Tally:
+    """Adds up the events of all shards and hands them on as :class:`Progress`."""
+
+    def __init__(self, config: EvaluateConfig, report: Callable[[Progress], None] | None) -> None:
+        self._config, self._report, self._start = config, report, time.monotonic()
+        self._counts = {task: np.zeros(3, np.int64) for task in config.tasks}
+
+    def event(self, event: tuple[str, int, int, int]) -> None:
+        """Enter ``(task, steps, finished, solved)``."""
+        task, *counts = event
+        self._counts[task] += counts
+        if self._report is None:
+            return
+        steps, done, successes = (int(v) for v in self._counts[task])
+        c = self._config
+        self._report(
+            Progress(
+                task=task,
+                done=done,
+                wanted=c.episodes,
+                successes=successes,
+                steps=steps,
+                horizon=c.horizon or TASKS[task].horizon,
+                elapsed_s=time.monotonic() - self._start,
+            )
+        )
+
+
+def versions(backend: str) -> dict[str, str]:
+    """Return the versions that results depend on: this package's, the model compiler's, the engine's, numpy's."""
+    found = {"metasim": metasim.__version__, "python": ".".join(platform.python_version_tuple()[:2])}
+    for package in dict.fromkeys(("mujoco", backend, "numpy")):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # an engine whose package has another name
+    return found

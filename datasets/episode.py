@@ -1,0 +1,154 @@
+"""One episode in memory, and the attributes that identify and label it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from metasim.core.seeding import EpisodeSeed
+
+Array = Any
+Key = tuple[str, int, str, str, int, str, str]
+"""Task, root seed, split, variation, episode index, backend, policy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpisodeInfo:
+    """What stands in the attributes of a demo.
+
+    Attributes:
+        num_samples: Steps, T.
+        task: Task id.
+        instruction: What to do, in words.
+        backend: Engine that it was recorded in.
+        policy: Name of the policy.
+        seed: Root seed.
+        split: Ranges of the factors.
+        variation: Name of the variation.
+        episode: Index of the episode under that seed.
+        horizon: Most steps it could have had.
+        success: Whether the task was solved at any step.
+        success_last: Whether it was solved at the last step.
+        first_success_step: Steps taken when it was first solved; -1 for never.
+        failure: What the engine reported when it gave the episode up; empty for none.
+        model_digest: Hash of the compiled scene.
+    """
+
+    num_samples: int
+    task: str
+    instruction: str
+    backend: str
+    policy: str
+    seed: int
+    split: str
+    variation: str
+    episode: int
+    horizon: int
+    success: bool
+    success_last: bool
+    first_success_step: int
+    failure: str = ""
+    model_digest: str = ""
+
+    @property
+    def key(self) -> Key:
+        """What no two episodes of a dataset share."""
+        return (
+            self.task,
+            self.seed,
+            self.split,
+            self.variation,
+            self.episode,
+            self.backend,
+            self.policy,
+        )
+
+    @property
+    def episode_seed(self) -> EpisodeSeed:
+        """The seed that its random streams were derived from."""
+        return EpisodeSeed(
+            root=self.seed,
+            task=self.task,
+            episode=self.episode,
+            split=self.split,
+            variation=self.variation,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskInfo:
+    """What all episodes of a task in a dataset share.
+
+    Attributes:
+        instruction: What to do, in words.
+        action_size: A.
+        observation: Name and size of each named observation, in the order of the flat one.
+        state_size: Engine to size of its state rows, K.
+        control_period_s: Time per action.
+        model_digest: Hash of the compiled scene.
+    """
+
+    instruction: str
+    action_size: int
+    observation: tuple[tuple[str, int], ...]
+    state_size: Mapping[str, int]
+    control_period_s: float
+    model_digest: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Episode:
+    """T steps of one episode; float64 unless said otherwise.
+
+    Attributes:
+        info: Attributes.
+        obs: Name to ``(T, D)``: what the policy saw before each action.
+        final_obs: Name to ``(1, D)``: what it would have seen next.
+        actions: ``(T, A)`` float32 in [-1, 1].
+        rewards: ``(T,)``.
+        terminated: ``(T,)`` bool: the decision process ended, or the engine failed.
+        truncated: ``(T,)`` bool: the horizon, or the end of the recording.
+        success: ``(T,)`` bool, after each action.
+        states: ``(T + 1, K)`` engine state before each action, and the final one.
+        sample: Factor name to the value drawn for this episode.
+    """
+
+    info: EpisodeInfo
+    obs: Mapping[str, Array]
+    final_obs: Mapping[str, Array]
+    actions: Array
+    rewards: Array
+    terminated: Array
+    truncated: Array
+    success: Array
+    states: Array
+    sample: Mapping[str, Array]
+
+    @property
+    def dones(self) -> Array:
+        """``(T,)`` uint8, 1 in the last row only."""
+        dones = np.zeros(len(self.actions), np.uint8)
+        dones[-1] = 1
+        return dones
+
+    @property
+    def observation(self) -> Array:
+        """The flat observation ``(T, D)``."""
+        return np.concatenate([*self.obs.values()], axis=1)
+
+    @property
+    def final_observation(self) -> Array:
+        """The flat observation after the last action ``(1, D)``."""
+        return np.concatenate([*self.final_obs.values()], axis=1)
+
+
+def split_columns(flat: Array, layout: tuple[tuple[str, int], ...]) -> dict[str, Array]:
+    """Return views of the named columns of a flat observation ``(T, D)``."""
+    named, start = {}, 0
+    for name, size in layout:
+        named[name] = flat[:, start : start + size]
+        start += size
+    return named

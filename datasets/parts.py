@@ -1,0 +1,129 @@
+"""The folder ``FILE.parts``: the finished episodes of a collection that is not done yet.
+
+``<task>/<episode>.h5`` is a finished episode, ``<task>/<episode>.failed`` one that did not succeed and is not kept;
+``arguments.json`` says what is being collected. Each appears whole or not at all, so a process may be killed at any
+moment; what it was writing is a hidden draft that the next one removes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from metasim.core.errors import DatasetError
+from metasim.datasets import hdf5, writer
+from metasim.datasets.episode import Episode, EpisodeInfo, TaskInfo
+from metasim.work import write_atomically
+
+_FAILED = ".failed"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of one dataset.
+
+    Args:
+        folder: ``FILE.parts``.
+    """
+
+    folder: Path
+
+    @classmethod
+    def of(cls, out: Path) -> Parts:
+        """Return the parts of the dataset ``out``."""
+        return cls(out.with_name(out.name + ".parts"))
+
+    def path(self, task: str, episode: int) -> Path:
+        """Return where an episode's file stands."""
+        return self.folder / task / f"{episode:06d}.h5"
+
+    def save(self, episode: Episode, task: TaskInfo) -> None:
+        """Write a finished episode.
+
+        Raises:
+            DatasetError: If it cannot be written.
+        """
+        path = self.path(episode.info.task, episode.info.episode)
+        with hdf5.writing(path):
+            write_atomically(path, writer.part_bytes(episode, task))
+
+    def mark_failed(self, task: str, episode: int) -> None:
+        """Note that an episode did not succeed."""
+        path = self.path(task, episode).with_suffix(_FAILED)
+        with hdf5.writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+    def scan(self, tasks: tuple[str, ...]) -> dict[str, dict[int, EpisodeInfo | None]]:
+        """Return task to index to what is known of its finished episodes, None for one that failed.
+
+        A file that cannot be read is removed: its episode is to be collected again.
+        """
+        known: dict[str, dict[int, EpisodeInfo | None]] = {task: {} for task in tasks}
+        for task, found in known.items():
+            for path in sorted((self.folder / task).glob("[0-9]*")):
+                if path.suffix == _FAILED:
+                    found[int(path.stem)] = None
+                elif path.suffix == ".h5":
+                    try:
+                        found[int(path.stem)] = writer.read_part(path, values=False)[0]
+                    except DatasetError:
+                        path.unlink()
+        return known
+
+    @contextmanager
+    def held(self, arguments: Mapping[str, Any], versions: Mapping[str, str]) -> Iterator[None]:
+        """Keep other collections out of the folder, and check that it belongs to these arguments and versions.
+
+        Raises:
+            DatasetError: If another process is at work in it, or it belongs to another collection.
+        """
+        with self._lock(), hdf5.writing(self.folder):
+            for stray in self.folder.rglob(".*.tmp"):
+                stray.unlink(missing_ok=True)
+            told, note = self.folder / "arguments.json", {"arguments": arguments, "versions": versions}
+            if told.exists():
+                self._compare(json.loads(told.read_bytes()), note)
+            else:
+                write_atomically(told, json.dumps(note, indent=1, sort_keys=True).encode())
+            yield
+
+    def remove(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        with hdf5.writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise DatasetError(f"another process is collecting into {self.folder}; wait for it, or stop it") from error
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _compare(self, told: Mapping[str, Any], note: Mapping[str, Any]) -> None:
+        for what in ("arguments", "versions"):
+            if told.get(what) != note[what]:
+                raise DatasetError(
+                    f"{self.folder} belongs to a collection with other {what}: {difference(told.get(what, {}), note[what])}. "
+                    f"Finish it with those, choose another file, or delete the folder"
+                )
+
+
+def difference(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
+    """Return what differs between two sets of arguments, theirs first."""
+    names = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
+    return "; ".join(f"{name} {theirs.get(name)!r} there, {ours.get(name)!r} asked for" for name in names)

@@ -1,0 +1,188 @@
+"""Per-world parameters: rows of the mirror's model, and what Bullet has of them.
+
+Gains and damping live in the mirror alone, as do sites; mass, friction and gravity in both; places are put into Bullet
+with the coordinates. Bullet's friction belongs to links and is solved from all geoms' (``surface.py``); so is softness,
+which follows the masses.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mujoco
+import numpy as np
+import pybullet as p
+from mujoco import batch
+
+from metasim.backends.pybullet import world
+from metasim.backends.pybullet.model import Plan, merged_inertia
+from metasim.backends.pybullet.state import check_placeable
+from metasim.backends.pybullet.surface import Contacts, find_contacts, solve_friction, solve_softness
+from metasim.backends.pybullet.world import Wiring
+from metasim.core.backend import PARAMETERS, finite_rows
+from metasim.core.errors import InvalidState, UnknownName, UnsupportedFeature
+from metasim.model import Model
+
+Array = Any
+_FIELDS = {
+    "mass": ("body_mass", "body_inertia"),
+    "friction": ("geom_friction",),
+    "damping": ("dof_damping",),
+    "gain": ("actuator_gainprm", "actuator_biasprm"),
+    "gravity": ("opt.gravity",),
+    "body_pos": ("body_pos",),
+    "body_quat": ("body_quat",),
+    "site_pos": ("site_pos",),
+}
+_DERIVED = ("body_subtreemass", "dof_invweight0", "body_invweight0", "dof_M0", "tendon_invweight0", "actuator_acc0", "dof_length")
+EXPANDABLE = tuple(dict.fromkeys([f for fields in _FIELDS.values() for f in fields] + list(_DERIVED)))
+_IN_BULLET = ("body_mass", "body_inertia", "geom_friction", "opt.gravity")
+_ALONE = 1e-6
+
+
+def model_value(m: mujoco.MjModel, field: str) -> Array:
+    """Return the value a field has in the shared model."""
+    return m.opt.gravity if field == "opt.gravity" else getattr(m, field)
+
+
+def defaults(m: mujoco.MjModel) -> dict[str, Array]:
+    """Return the model's value of every field that a snapshot may hold."""
+    return {name: model_value(m, name) for name in EXPANDABLE}
+
+
+def index(model: Model, parameter: str, name: str) -> int:
+    """Return the index of what a parameter's name stands for; 0 for the world's own.
+
+    Raises:
+        UnknownName: For a parameter or name that is not there.
+    """
+    if parameter not in PARAMETERS:
+        raise UnknownName("parameter", parameter, PARAMETERS)
+    return model.info.index(PARAMETERS[parameter], name) if PARAMETERS[parameter] else 0
+
+
+def check(model: Model, parameter: str, name: str, values: Array, n: int) -> tuple[int, Array]:
+    """Return the index of what is meant and the checked values, one row per world.
+
+    Raises:
+        UnknownName: For a parameter or name that is not there.
+        InvalidState: For a wrong shape, sign or kind.
+        UnsupportedFeature: For the mass of a body that is one of several in a Bullet link.
+    """
+    k = index(model, parameter, name)
+    width = {"gravity": 3, "body_pos": 3, "body_quat": 4, "site_pos": 3}.get(parameter)
+    rows = finite_rows(f"{parameter} of {name!r}" if name else parameter, values, (n,) if width is None else (n, width))
+    if parameter in ("friction", "damping") and (rows < 0).any():
+        raise InvalidState(f"{parameter} of {name!r} must not be negative, got {rows.min()!r}")
+    if parameter == "gain" and model.info.actuator_kinds[k] == "other":
+        raise InvalidState(f"actuator {name!r} is neither position, velocity nor effort; its gain cannot be set")
+    if parameter in ("body_pos", "body_quat"):
+        check_placeable(model, k, name)
+    if parameter == "mass":
+        _check_mass(model.mj, k, name, rows)
+    return k, rows
+
+
+def _check_mass(m: mujoco.MjModel, body: int, name: str, values: Array) -> None:
+    if (values <= 0).any():
+        raise InvalidState(f"mass of {name!r} must be positive, got {values.min()!r}")
+    group = int(m.body_weldid[body])
+    members = np.flatnonzero(m.body_weldid == group)
+    if m.body_dofnum[group] and m.body_mass[members].sum() - m.body_mass[body] > _ALONE * m.body_mass[body]:
+        raise UnsupportedFeature(
+            f"pybullet cannot set the mass of body {name!r}: it is rigidly joined to others with mass,"
+            f" and Bullet cannot move a link's centre of mass; use mujoco"
+        )
+
+
+def write(b: batch.Batch, model_info: tuple[str, ...], parameter: str, k: int, values: Array, rows: Array) -> None:
+    """Write checked values of some worlds into the mirror.
+
+    Args:
+        b: The mirror.
+        model_info: Kinds of the actuators.
+        parameter: Of :data:`PARAMETERS`.
+        k: Index of what is meant.
+        values: One row per world.
+        rows: Which worlds.
+    """
+    fields = [b.expand(f) for f in _FIELDS[parameter]]
+    match parameter:
+        case "mass":
+            scale = values / fields[0][rows, k]
+            fields[0][rows, k] = values
+            fields[1][rows, k] *= scale[:, None]
+            b.set_const(rows)
+        case "friction":
+            fields[0][rows, k, 0] = values
+        case "damping":
+            m = b.model
+            dof = int(m.jnt_dofadr[k])
+            width = 6 if int(m.jnt_type[k]) == int(mujoco.mjtJoint.mjJNT_FREE) else 1
+            fields[0][rows, dof : dof + width] = values[:, None]
+        case "gain":
+            fields[0][rows, k, 0] = values
+            if model_info[k] != "effort":
+                fields[1][rows, k, 1 if model_info[k] == "position" else 2] = -values
+        case "gravity":
+            fields[0][rows] = values
+        case _:
+            fields[0][rows, k] = values
+
+
+def read(b: batch.Batch, m: mujoco.MjModel, parameter: str, k: int) -> Array:
+    """Return a parameter of every world as the mirror has it."""
+    name = _FIELDS[parameter][0]
+    values = b.expanded(name)
+    if values is None:
+        default = np.asarray(model_value(m, name))
+        values = np.broadcast_to(default, (b.nsim, *default.shape))
+    if parameter == "gravity":
+        return np.array(values)
+    column = int(m.jnt_dofadr[k]) if parameter == "damping" else k
+    return np.array(values[:, column, 0] if parameter in ("friction", "gain") else values[:, column])
+
+
+class InBullet:
+    """Keeps mass, friction, softness and gravity of every Bullet world as the mirror's rows say."""
+
+    def __init__(self, m: mujoco.MjModel, plan: Plan, pairs: Contacts, wired: Wiring, clients: list[int]) -> None:
+        self._m, self._plan, self._pairs, self._wired, self._clients = m, plan, pairs, wired, clients
+        self._applied: list[dict[str, bytes]] = [{} for _ in clients]
+
+    def apply(self, b: batch.Batch, rows: Array) -> None:
+        """Bring some worlds up to date; worlds that are so already cost nothing."""
+        values = {f: b.expanded(f) for f in _IN_BULLET}
+        if all(v is None for v in values.values()):
+            return
+        for i in rows.tolist():
+            now = {f: v[i].tobytes() for f, v in values.items() if v is not None}
+            done = self._applied[i]
+            changed = {f for f, v in now.items() if done.get(f, model_value(self._m, f).tobytes()) != v}
+            if changed & {"body_mass", "body_inertia"}:
+                self._set_masses(i, np.asarray(values["body_mass"])[i], np.asarray(values["body_inertia"])[i])
+                self._set_softness(i, np.asarray(b.expanded("body_invweight0"))[i])
+            if "geom_friction" in changed:
+                friction = solve_friction(self._m, self._pairs, self._plan.surfaces, np.asarray(values["geom_friction"])[i])
+                world.set_friction(self._clients[i], self._wired, friction)
+            if "opt.gravity" in changed:
+                p.setGravity(*np.asarray(values["opt.gravity"])[i].tolist(), physicsClientId=self._clients[i])
+            self._applied[i] = now
+
+    def _set_masses(self, i: int, mass: Array, inertia: Array) -> None:
+        for group, (body, link) in self._wired.links.items():
+            kg, _, _, moments = merged_inertia(self._m, group, self._plan.rel_pos, self._plan.rel_mat, mass, inertia)
+            world.set_mass(self._clients[i], body, link, kg, moments)
+
+    def _set_softness(self, i: int, inverse_weights: Array) -> None:
+        pairs = find_contacts(self._m, self._plan.surfaces, inverse_weights)
+        world.set_softness(self._clients[i], self._wired, *solve_softness(pairs, len(self._plan.surfaces)))
+
+    def mass(self, i: int, body: int) -> float | None:
+        """Return what Bullet has as the mass of a group of which ``body`` is all, None for others."""
+        group = int(self._m.body_weldid[body])
+        members = np.flatnonzero(self._m.body_weldid == group)
+        rest = self._m.body_mass[members].sum() - self._m.body_mass[body]
+        if group not in self._wired.links or rest > 0 or self._m.body_mass[body] == 0:
+            return None
+        return float(p.getDynamicsInfo(*self._wired.links[group], physicsClientId=self._clients[i])[0])

@@ -1,0 +1,359 @@
+"""Some Bullet worlds in lockstep: one client each, one mirror for all; what a worker process runs.
+
+A world's future is a function of its row: the mirror's state, the controller's memory, wrenches and parameters.
+What Bullet keeps besides (contact caches, warm starts) is forgotten whenever a world is written, restored or copied,
+so that a copy and its original continue alike, in any world of any process.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mujoco
+import numpy as np
+import pybullet as p
+from mujoco import batch
+
+from metasim.backends.pybullet import parameters, world
+from metasim.backends.pybullet.contact import ContactReader, labels
+from metasim.backends.pybullet.control import MOTOR_FORCE, Controller, mirror_model
+from metasim.backends.pybullet.model import make_plan
+from metasim.backends.pybullet.state import BAD_CTRL, BAD_QPOS, BAD_QVEL, Placement, Shared, Snapshot
+from metasim.backends.pybullet.surface import find_contacts
+from metasim.backends.pybullet.world import Tree
+
+Array = Any
+_VEL = mujoco.mjtStage.mjSTAGE_VEL
+_LIMIT = 1e10
+"""Where MuJoCo, too, calls a coordinate bad."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a worker needs to build its worlds.
+
+    Attributes:
+        mj: The canonical model.
+        pairs: Declared contacts.
+        kinds: Kinds of the actuators.
+        home_qpos: ``(nq,)``.
+        home_ctrl: ``(A,)``.
+    """
+
+    mj: mujoco.MjModel
+    pairs: tuple[tuple[str, str], ...]
+    kinds: tuple[str, ...]
+    home_qpos: Array
+    home_ctrl: Array
+
+
+class Worlds:
+    """n worlds of one model; rows are local."""
+
+    def __init__(self, job: Job, shared: Shared) -> None:
+        _write_no_log_file()
+        self.m, self.job, self.shared, self.clients = job.mj, job, shared, []
+        n = len(shared.failed)
+        try:
+            with tempfile.TemporaryDirectory(prefix="metasim-") as name:
+                self.plan = make_plan(self.m, labels(self.m, job.pairs), Path(name))
+                pairs = find_contacts(self.m, self.plan.surfaces)
+                for _ in range(n):
+                    self.clients.append(world.build(self.m, self.plan, pairs, Path(name)))
+            self.wired = world.wire(self.m, self.plan, self.clients[0])
+        except BaseException:
+            self.close()
+            raise
+        self.mirror = batch.Batch(mirror_model(self.m), nsim=n, nthread=1)
+        self.control = Controller(self.mirror.model, self.wired.trees, self.mirror)
+        self.reader = ContactReader(self.m, job.pairs, self.plan.surfaces, self.wired)
+        self.bullet = parameters.InBullet(self.m, self.plan, pairs, self.wired, self.clients)
+        self._sensors, self._xpos, self._xquat = (self.mirror.bind(f) for f in ("sensordata", "xpos", "xquat"))
+        self.qpos, self.qvel = np.tile(job.home_qpos, (n, 1)), np.zeros((n, self.m.nv))
+        self.wrench = np.zeros((n, self.m.nbody, 6))
+        self._pushed: list[tuple[int, int]] = []
+        self._placed = np.full((n, len(self.plan.parts), 7), np.nan)
+        self._mocaps = [(body, k, int(self.m.body_mocapid[k])) for body, k in self.wired.fixed if self.m.body_mocapid[k] >= 0]
+        self.mirror.ctrl[:] = job.home_ctrl
+        shared.ctrl[:], shared.mocap_pos[:], shared.mocap_quat[:] = job.home_ctrl, self.mirror.mocap_pos, self.mirror.mocap_quat
+        self._settle(np.arange(n))
+        self.initial = self.snapshot(np.zeros(1, int))
+
+    # -- time ---------------------------------------------------------------------------------------------------
+    def step(self, substeps: int) -> None:
+        """Advance the sound worlds."""
+        self._take_targets()
+        active = np.flatnonzero(self.shared.failed == 0).tolist()
+        for _ in range(substeps):
+            self._substep(active)
+        self._read_bases(active, [t for t in self.wired.trees if all(t is not d.tree for d in self.control.driven)])
+        for i in active:
+            self.reader.read(self.clients[i], self.shared.contacts[i])
+        self._find_failures()
+        self._refresh(None)
+
+    def _take_targets(self) -> None:
+        s, mirror = self.shared, self.mirror
+        for i in np.flatnonzero(~_finite(s.ctrl, s.mocap_pos, s.mocap_quat) & (s.failed == 0)):
+            self._fail(int(i), BAD_CTRL)
+        ok = slice(None) if not s.failed.any() else s.failed == 0
+        mirror.ctrl[ok], mirror.mocap_pos[ok], mirror.mocap_quat[ok] = s.ctrl[ok], s.mocap_pos[ok], s.mocap_quat[ok]
+        for body, _, mocap in self._mocaps:
+            for i in np.flatnonzero(s.failed == 0).tolist():
+                quat = s.mocap_quat[i, mocap]
+                world.place(self.clients[i], body, s.mocap_pos[i, mocap], quat / np.sqrt((quat * quat).sum()))
+
+    def _substep(self, active: list[int]) -> None:
+        control = self.control
+        if control.driven:
+            following = control.advance(self.qpos, self.qvel)
+            before = self.qvel.copy()
+            commands = [self._commands(d, following) for d in control.driven]
+        else:
+            commands = []
+        for i, k in self._pushed:
+            self._push(i, k)
+        for i in active:
+            client = self.clients[i]
+            for body, links, torques, motors, speeds, limits in commands:
+                if links:
+                    p.setJointMotorControlArray(body, links, p.TORQUE_CONTROL, forces=torques[i], physicsClientId=client)
+                if motors:
+                    p.setJointMotorControlArray(
+                        body, motors, p.VELOCITY_CONTROL, targetVelocities=speeds[i], forces=limits, physicsClientId=client
+                    )
+            p.stepSimulation(client)
+        if control.driven:
+            measured = self._read_joints(active)
+            self._read_bases(active, [d.tree for d in control.driven])
+            control.observe(before, self.qvel, measured)
+
+    def _commands(self, d: Any, following: Array) -> tuple[int, list[int], Any, list[int], Any, list[float]]:
+        """Return the arguments of one tree's motors, by world."""
+        torques, speeds = self.control.torque[:, d.torque_dofs].tolist(), following[:, d.motor_dofs].tolist()
+        if d.tree.base_dof >= 0:
+            self._push_bases(d.tree)
+        return d.tree.body, d.torque_links, torques, d.motor_links, speeds, [MOTOR_FORCE] * len(d.motor_links)
+
+    def _push_bases(self, t: Tree) -> None:
+        """Apply what the mirror does to free bases: dampers, welds, buoyancy."""
+        force = self.control.torque[:, t.base_dof : t.base_dof + 6]
+        rows = np.flatnonzero(np.any(force != 0.0, axis=1) & (self.shared.failed == 0))
+        if len(rows):
+            wrench = world.base_wrench(t, self.qpos[rows, t.base_qpos + 3 : t.base_qpos + 7], force[rows]).tolist()
+            for i, values in zip(rows.tolist(), wrench, strict=True):
+                world.push_base(self.clients[i], t, values[:3], values[3:])
+
+    def _push(self, i: int, body: int) -> None:
+        """Apply an external wrench at a body's centre of mass."""
+        if self.shared.failed[i] == 0:
+            group = int(self.m.body_weldid[body])
+            point = self.plan.rel_pos[body] + self.plan.rel_mat[body] @ self.m.body_ipos[body]
+            world.push(self.clients[i], self.wired, group, point, self.wrench[i, body])
+
+    def _read_joints(self, active: list[int]) -> Array:
+        """Read joints of the driven trees into the coordinates, and return the forces of the motors ``(n, motors)``."""
+        measured = [np.zeros((len(self.clients), 0))]
+        for d in self.control.driven:
+            t = d.tree
+            if t.links:
+                states = np.array([[s[:2] for s in p.getJointStates(t.body, t.links, self.clients[i])] for i in active])
+                if active:
+                    self.qpos[np.ix_(active, t.qpos)] = states[:, :, 0] + self.m.qpos0[t.qpos]
+                    self.qvel[np.ix_(active, t.dofs)] = states[:, :, 1]
+            if d.motor_links:
+                forces = np.zeros((len(self.clients), len(d.motor_links)))
+                for i in active:
+                    forces[i] = [s[3] for s in p.getJointStates(t.body, d.motor_links, self.clients[i])]
+                measured.append(forces)
+        return np.hstack(measured)
+
+    def _read_bases(self, active: list[int], trees: list[Tree]) -> None:
+        for t in trees:
+            if t.base_dof >= 0 and active:
+                numbers = np.array([world.read_base(self.clients[i], t) for i in active])
+                qpos, qvel = world.bases_to_canonical(t, numbers[:, :7], numbers[:, 7:])
+                self.qpos[active, t.base_qpos : t.base_qpos + 7] = qpos
+                self.qvel[active, t.base_dof : t.base_dof + 6] = qvel
+
+    def _find_failures(self) -> None:
+        for values, code in ((self.qpos, BAD_QPOS), (self.qvel, BAD_QVEL)):
+            for i in np.flatnonzero(~(np.abs(values) < _LIMIT).all(axis=1)):
+                self._fail(int(i), code)
+
+    def _fail(self, i: int, code: int) -> None:
+        """Put a world at its safe state, where it stays until it is written."""
+        goals = [a[i].copy() for a in (self.shared.ctrl, self.shared.mocap_pos, self.shared.mocap_quat)]
+        self.restore(np.array([i]), self.initial)
+        self.shared.ctrl[i], self.shared.mocap_pos[i], self.shared.mocap_quat[i] = goals
+        self.shared.failed[i] = code
+
+    def _refresh(self, rows: Array | None) -> None:
+        """Run the canonical kinematics on Bullet's coordinates and show the result."""
+        self.mirror.qpos[:], self.mirror.qvel[:] = self.qpos, self.qvel
+        self.mirror.forward(rows, stage=_VEL)
+        s, some = self.shared, slice(None) if rows is None else rows
+        s.qpos[some], s.qvel[some], s.sensors[some] = self.qpos[some], self.qvel[some], self._sensors[some]
+
+    # -- state --------------------------------------------------------------------------------------------------
+    def forward(self, rows: Array) -> None:
+        """Refresh the reads."""
+        self._refresh(rows)
+
+    def write_state(self, rows: Array, qpos: Array, qvel: Array) -> None:
+        """Set all coordinates."""
+        self.qpos[rows], self.qvel[rows] = qpos, qvel
+        self.control.load[rows] = 0.0
+        self.mirror.qacc_warmstart[rows] = 0.0
+        self.shared.contacts[rows] = 0.0
+        self._settle(rows)
+
+    def write(self, rows: Array, placement: Placement) -> None:
+        """Set a resolved start."""
+        s, mirror = self.shared, self.mirror
+        for (name, k), values in placement.places.items():
+            mirror.expand(name)[rows, k] = values
+        s.mocap_pos[rows] = mirror.mocap_pos[rows] = placement.mocap_pos
+        s.mocap_quat[rows] = mirror.mocap_quat[rows] = placement.mocap_quat
+        self.write_state(rows, placement.qpos, placement.qvel)
+
+    def snapshot(self, rows: Array) -> Snapshot:
+        """Copy some worlds; what Bullet remembers of their past is dropped, here as in whatever the copy is put into."""
+        self._settle(rows)
+        fields = {f: self.mirror.expanded(f) for f in parameters.EXPANDABLE}
+        return Snapshot(
+            states=np.array(self.mirror.state[rows]),
+            loads=self.control.load[rows],
+            wrenches=self.wrench[rows],
+            contacts=self.shared.contacts[rows],
+            fields={f: np.array(a[rows]) for f, a in fields.items() if a is not None},
+        )
+
+    def restore(self, rows: Array, snapshot: Snapshot) -> None:
+        """Put copies into worlds; parameters that the copy never touched get the model's values."""
+        mirror, s = self.mirror, self.shared
+        for name in parameters.EXPANDABLE:
+            if name in snapshot.fields:
+                mirror.expand(name)[rows] = snapshot.fields[name]
+            elif mirror.expanded(name) is not None:
+                mirror.expand(name)[rows] = parameters.model_value(self.m, name)
+        mirror.state[rows] = snapshot.states
+        self.control.load[rows], s.contacts[rows] = snapshot.loads, snapshot.contacts
+        self.apply_wrenches(rows, snapshot.wrenches)
+        self.bullet.apply(mirror, rows)
+        self._adopt(rows)
+
+    def dump(self, rows: Array) -> Array:
+        """Return the mirror's state and the controller's memory as rows."""
+        return np.hstack([self.mirror.state[rows], self.control.load[rows]])
+
+    def load_dump(self, rows: Array, dumped: Array) -> None:
+        """Put rows of ``dump`` into worlds."""
+        mirror, s = self.mirror, self.shared
+        mirror.state[rows], self.control.load[rows] = dumped[:, : -self.m.nv], dumped[:, -self.m.nv :]
+        s.contacts[rows] = 0.0
+        self._adopt(rows)
+
+    def _adopt(self, rows: Array) -> None:
+        """Take coordinates and targets from the mirror."""
+        mirror, s = self.mirror, self.shared
+        self.qpos[rows], self.qvel[rows] = mirror.qpos[rows], mirror.qvel[rows]
+        s.ctrl[rows], s.mocap_pos[rows], s.mocap_quat[rows] = mirror.ctrl[rows], mirror.mocap_pos[rows], mirror.mocap_quat[rows]
+        self._settle(rows)
+
+    def apply_wrenches(self, rows: Array, wrenches: Array) -> None:
+        """Set all external wrenches ``(n, nbody, 6)`` of some worlds."""
+        self.wrench[rows] = wrenches
+        self._pushed = [(int(i), int(k)) for i, k in np.argwhere(self.wrench.any(axis=2))]
+
+    def apply_wrench(self, rows: Array, body: int, wrench: Array) -> None:
+        """Set the external wrench on one body."""
+        wrenches = self.wrench[rows]
+        wrenches[:, body] = wrench
+        self.apply_wrenches(rows, wrenches)
+
+    def _settle(self, rows: Array) -> None:
+        """Put the coordinates of some worlds into Bullet, as if nothing had ever happened there, and refresh the reads."""
+        self.shared.failed[rows] = 0
+        self._refresh(rows)
+        for i in rows.tolist():
+            for body, k in self.wired.fixed:
+                self._place(i, body, self._xpos[i, k], self._xquat[i, k])
+            for t in self.wired.trees:
+                self._put_tree(i, t)
+            world.forget_contacts(self.clients[i], self.m, self.plan, self.wired)
+
+    def _put_tree(self, i: int, t: Tree) -> None:
+        client = self.clients[i]
+        if t.base_dof >= 0:
+            world.put_base(client, t, self.qpos[i, t.base_qpos : t.base_qpos + 7], self.qvel[i, t.base_dof : t.base_dof + 6])
+        else:
+            self._place(i, t.body, *self._mount(i, t))
+        angles, speeds = self.qpos[i, t.qpos] - self.m.qpos0[t.qpos], self.qvel[i, t.dofs]
+        for link, q, v in zip(t.links, angles.tolist(), speeds.tolist(), strict=True):
+            p.resetJointState(t.body, link, q, v, physicsClientId=client)
+
+    def _place(self, i: int, body: int, pos: Array, quat: Array) -> None:
+        """Move a fixed Bullet body, unless it is there."""
+        pose = np.concatenate([pos, quat])
+        if not np.array_equal(pose, self._placed[i, body]):
+            world.place(self.clients[i], body, pos, quat)
+            self._placed[i, body] = pose
+
+    def _mount(self, i: int, t: Tree) -> tuple[Array, Array]:
+        """Return where a tree's root stands at zero: its parent's pose and its own offset, both per world."""
+        parent = int(self.m.body_parentid[t.root])
+        fields = (("body_pos", self.m.body_pos), ("body_quat", self.m.body_quat))
+        own = [default[t.root] if (v := self.mirror.expanded(f)) is None else v[i, t.root] for f, default in fields]
+        offset, quat = np.zeros(3), np.zeros(4)
+        mujoco.mju_rotVecQuat(offset, np.array(own[0]), self._xquat[i, parent])
+        mujoco.mju_mulQuat(quat, self._xquat[i, parent], np.array(own[1]) / np.linalg.norm(own[1]))
+        return self._xpos[i, parent] + offset, quat
+
+    # -- parameters ---------------------------------------------------------------------------------------------
+    def set_parameter(self, rows: Array, parameter: str, k: int, values: Array) -> None:
+        """Set a checked parameter."""
+        parameters.write(self.mirror, self.job.kinds, parameter, k, values, rows)
+        self.bullet.apply(self.mirror, rows)
+        if parameter in ("body_pos", "body_quat"):
+            self._settle(rows)
+        elif parameter == "damping" and int(self.m.jnt_type[k]) == int(mujoco.mjtJoint.mjJNT_FREE):
+            tree = next(t for t in self.wired.trees if t.root == int(self.m.jnt_bodyid[k]))
+            driven = [d.tree for d in self.control.driven]
+            self.control.drive([*driven, *([] if tree in driven else [tree])])
+        self._refresh(rows)
+
+    def get_parameter(self, parameter: str, k: int) -> Array:
+        """Return a parameter of every world; masses are Bullet's own."""
+        values = parameters.read(self.mirror, self.m, parameter, k)
+        if parameter == "mass":
+            held = [self.bullet.mass(i, k) for i in range(len(self.clients))]
+            values = np.array([v if h is None else h for v, h in zip(values, held, strict=True)])
+        return values
+
+    def mass_matrix(self, rows: Array) -> Array:
+        """Return the joint-space inertia ``(n, nv, nv)`` that Bullet computes, armature added."""
+        return np.zeros((len(rows), self.m.nv, self.m.nv))
+
+    def close(self) -> None:
+        """Close the clients."""
+        world.disconnect(self.clients)
+        self.clients = []
+
+
+def _write_no_log_file() -> None:
+    """Keep MuJoCo, in this process, from writing its warnings into the working directory; failures are reported."""
+    config = mujoco.MjLogConfig.get()
+    config.logto_file = False
+    config.set()
+
+
+def _finite(*arrays: Array) -> Array:
+    """Return ``(n,)`` bool: whether all values of a row are finite."""
+    result = True
+    for a in arrays:
+        result = result & np.isfinite(a.reshape(len(a), -1)).all(axis=1)
+    return result

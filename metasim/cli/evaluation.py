@@ -1,0 +1,207 @@
+"""The verbs ``eval`` and ``report``: numbers, and a page made of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from metasim.cli.options import Files, MaybeInt, MaybeOut, Out, TaskModules, Tasks, expand_tasks
+from metasim.cli.output import as_json, note, plain, stdout_kept, table
+from metasim.cli.progress import Bars
+from metasim.core.errors import InvalidConfig
+
+if TYPE_CHECKING:
+    from metasim.benchmarks import Results
+
+Split = Annotated[str, tyro.conf.arg(metavar="train|test")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Eval:
+    """Evaluate a policy: full-length episodes, success at any step and at the last.
+
+    With --out, results that are there already with the same settings are shown and left as they are.
+
+    Args:
+        tasks: Task ids, globs such as 'metaworld/*', or MT10.
+        policy: Name of the policy: expert, noisy-expert, random, zero.
+        backend: Engine.
+        episodes: Episodes per task.
+        seed: Root seed.
+        split: Ranges of the factors.
+        horizon: Steps until an episode is cut off; each task's own if not given.
+        workers: Processes; the results do not depend on it.
+        worlds: Worlds stepped together in a process; the results do not depend on it.
+        out: Results file (JSON).
+        task_module: A file that registers tasks; may be given several times.
+        json: Print summary and results as JSON.
+    """
+
+    tasks: Tasks
+    policy: str = "expert"
+    backend: str = "mujoco"
+    episodes: int = 50
+    seed: int = 0
+    split: Split = "train"
+    horizon: MaybeInt = None
+    workers: int = 1
+    worlds: int = 16
+    out: MaybeOut = None
+    task_module: TaskModules = ()
+    json: bool = False
+
+    def run(self) -> int:
+        """Evaluate and print."""
+        from metasim.benchmarks import save
+        from metasim.benchmarks.runner import EvaluateConfig, evaluate
+
+        with stdout_kept():
+            config = EvaluateConfig(
+                tasks=expand_tasks(self.tasks),
+                backend=self.backend,
+                policy=self.policy,
+                episodes=self.episodes,
+                seed=self.seed,
+                split=self.split,
+                horizon=self.horizon,
+                workers=self.workers,
+                worlds=self.worlds,
+            )
+            results = finished(self.out, config.resolved())
+            if results is None:
+                with Bars() as bars:
+                    results = evaluate(config, bars)
+                if self.out:
+                    save(results, self.out)
+            else:
+                note(f"{self.out} is there already, with these settings")
+        show(results, self.json)
+        if self.out and not self.json:
+            plain(str(self.out))
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Make one page (HTML, everything in it) of one or more results files.
+
+    Args:
+        results: Results files, for example one per engine.
+        out: The page.
+        title: Its heading.
+        pictures: Draw each task in each engine as well, which takes a second each.
+        task_module: A file that registers tasks; may be given several times.
+    """
+
+    results: Files
+    out: Out
+    title: str = "Success of policies"
+    pictures: bool = False
+    task_module: TaskModules = ()
+
+    def run(self) -> int:
+        """Merge and write."""
+        from metasim.benchmarks import load, merge, write_report
+
+        if not self.results:
+            raise InvalidConfig("name at least one results file, as `metasim eval --out` writes them")
+        results = merge(load(path) for path in self.results)
+        with stdout_kept():
+            pictures, notes = draw(results) if self.pictures else ({}, [])
+            words = instructions(results)
+        command = " ".join(["metasim report", *map(str, self.results), "-o", str(self.out)])
+        write_report(
+            results, self.out, pictures, notes=notes, instructions=words, command=command, title=self.title
+        )
+        plain(str(self.out))
+        return 0
+
+
+def finished(path: Path | None, resolved: Mapping[str, Any]) -> Results | None:
+    """Return the results that are at ``path`` already, None if there are none.
+
+    Raises:
+        InvalidConfig: If they were made with other settings; the message says which.
+    """
+    from metasim.benchmarks import load
+    from metasim.benchmarks.checking import thaw
+
+    if path is None or not path.exists():
+        return None
+    results = load(path)
+    there = thaw(results.config)
+    odd = sorted(key for key in {*there, *resolved} if there.get(key) != resolved.get(key))
+    if odd:
+        raise InvalidConfig(
+            f"{path} holds results with another {odd[0]}: {there.get(odd[0])!r} instead of"
+            f" {resolved.get(odd[0])!r}; give another --out, or delete it"
+        )
+    return results
+
+
+def show(results: Results, json_wanted: bool) -> None:
+    """Print a summary, or summary and results as JSON."""
+    from metasim.benchmarks import summarise
+    from metasim.benchmarks.statistics import format_rate
+
+    rows = summarise(results)
+    if json_wanted:
+        as_json({"summary": [_summary(row) for row in rows], **json.loads(results.to_bytes())})
+        return
+    table(
+        "",
+        ("task", "engine", "policy", "episodes", "broken off", "success at any step", "at the last step"),
+        [
+            (
+                *(row.task, row.backend, row.policy, str(row.n), str(row.errors)),
+                *(format_rate(row.success_any), format_rate(row.success_last)),
+            )
+            for row in rows
+        ],
+    )
+
+
+def _summary(row: Any) -> dict[str, Any]:
+    rates = {
+        name: {"value": rate.value, "low": rate.low, "high": rate.high, "successes": rate.successes}
+        for name, rate in (("success_any", row.success_any), ("success_last", row.success_last))
+    }
+    plain_fields = ("task", "backend", "policy", "n", "errors", "mean_return", "first_success")
+    return {**{name: getattr(row, name) for name in plain_fields}, **rates}
+
+
+def instructions(results: Results) -> dict[str, str]:
+    """Return the instruction of every task that is registered here."""
+    from metasim.core.task import TASKS
+
+    return {e.task: TASKS[e.task].instruction for e in results.episodes if e.task in TASKS}
+
+
+def draw(results: Results) -> tuple[dict[str, dict[str, bytes]], list[str]]:
+    """Return task → engine → PNG of the first episode's beginning, and what a reader must know about the pictures."""
+    from metasim.cli.pictures import first_picture
+    from metasim.view import png
+
+    pictures: dict[str, dict[str, bytes]] = {}
+    drawn_by: dict[str, set[str]] = {}
+    for e in results.episodes:
+        if e.backend not in pictures.setdefault(e.task, {}):
+            drawn = first_picture(e.task, e.backend, "", (320, 320), e.seed, e.episode)
+            pictures[e.task][e.backend] = png(drawn.rgb)
+            drawn_by.setdefault(drawn.renderer, set()).add(e.backend)
+    return pictures, renderer_notes(drawn_by)
+
+
+def renderer_notes(drawn_by: Mapping[str, set[str]]) -> list[str]:
+    """Return a sentence for every renderer that stood in for an engine's own."""
+    from metasim.view.pictures import SOFTWARE_NAME
+
+    engines = sorted(drawn_by.get(SOFTWARE_NAME, ()))
+    if not engines:
+        return []
+    return [f"There is no OpenGL on this machine: pictures of {' and '.join(engines)} were drawn by {SOFTWARE_NAME}."]

@@ -1,0 +1,82 @@
+"""What several verbs take: tasks, engines, files; and how task names are understood."""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from metasim.core.errors import InvalidConfig
+from metasim.core.task_files import VARIABLE, environment, load_task_module
+
+Tasks = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="TASK...")]
+OneTask = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
+Files = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE...")]
+OneFile = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
+TaskModules = Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FILE.py")]
+Out = Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="PATH")]
+MaybeOut = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="PATH")]
+MaybeInt = Annotated[int | None, tyro.conf.arg(metavar="INT")]
+MaybeBackend = Annotated[str | None, tyro.conf.arg(metavar="STR")]
+SHORTHANDS = ("MT10",)
+
+
+def expand_tasks(words: Iterable[str]) -> tuple[str, ...]:
+    """Return task ids for ids, globs such as ``metaworld/*``, and ``MT10``; each once, in the order given.
+
+    Raises:
+        InvalidConfig: If there are none, or a glob matches nothing.
+        UnknownName: For an id that is not registered, with the nearest ones.
+    """
+    from metasim.core.task import TASKS
+
+    found: dict[str, None] = {}
+    for word in words:
+        found |= dict.fromkeys(_expand(word, tuple(TASKS)))
+    if not found:
+        raise InvalidConfig("name at least one task; `metasim list tasks` says which there are")
+    for name in found:
+        TASKS[name]
+    return tuple(found)
+
+
+def _expand(word: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    if word.upper() in SHORTHANDS:
+        from metasim.tasks.metaworld import MT10
+
+        return MT10
+    if any(sign in word for sign in "*?["):
+        matched = tuple(name for name in names if fnmatch.fnmatchcase(name, word))
+        if not matched:
+            suites = sorted({name.partition("/")[0] for name in names})
+            raise InvalidConfig(f"no task matches {word!r}; suites: {suites}")
+        return matched
+    return (word,)
+
+
+@contextlib.contextmanager
+def task_modules(names: Iterable[str]) -> Iterator[None]:
+    """Load files or modules that register tasks, here and in every process started meanwhile."""
+    names = tuple(names)
+    if not names:
+        yield
+        return
+    from metasim.core.task import TASKS
+
+    TASKS.discover()
+    for name in names:
+        load_task_module(name)
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = environment(names)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[VARIABLE]
+        else:
+            os.environ[VARIABLE] = before

@@ -1,0 +1,97 @@
+"""What the command says: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PAGE_WIDTH = 160  # of tables that go to a file or a pipe
+
+
+def plain(text: str) -> None:
+    """Write text to standard output as it is."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def complain(message: str) -> None:
+    """Write ``error: message`` to standard error, as one line, red on a terminal."""
+    from rich.text import Text
+
+    line = " | ".join(part.strip() for part in message.splitlines() if part.strip())
+    errors().print(Text(f"error: {line}", style="red"), soft_wrap=True)
+
+
+def note(message: str, style: str = "") -> None:
+    """Write a line about the run to standard error."""
+    from rich.text import Text
+
+    errors().print(Text(message, style=style), soft_wrap=True)
+
+
+def errors() -> Console:
+    """Return the console of standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Write a table to standard output, wide where no terminal limits it."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, markup=False, emoji=False, width=PAGE_WIDTH)
+    shown = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
+    for column in columns:
+        shown.add_column(column, overflow="fold")
+    for row in rows:
+        shown.add_row(*(Text(str(cell)) for cell in row))
+    console.print(shown)
+
+
+def as_json(data: Any) -> None:
+    """Write data as JSON to standard output."""
+    plain(json.dumps(data, indent=1, default=_plain_data))
+
+
+def _plain_data(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return str(value)
+
+
+@contextlib.contextmanager
+def stdout_kept(wanted: bool = True) -> Iterator[None]:
+    """Send what libraries write to standard output to standard error for the time being (PyBullet greets on import)."""
+    if not wanted:
+        yield
+        return
+    sys.stdout.flush()
+    try:
+        kept = os.dup(1)
+    except OSError:  # a process without standard output
+        yield
+        return
+    try:
+        os.dup2(2, 1)
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)

@@ -1,0 +1,162 @@
+"""The verbs ``render`` and ``play``: a picture, a video."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from metasim.cli.options import MaybeInt, MaybeOut, OneTask, TaskModules, expand_tasks
+from metasim.cli.output import note, plain, stdout_kept
+from metasim.cli.progress import Bars
+from metasim.core.errors import InvalidConfig
+
+if TYPE_CHECKING:
+    from metasim.view import Picture
+
+Size = Annotated[tuple[int, int], tyro.conf.arg(metavar="WIDTH HEIGHT")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Render:
+    """Draw a task at the start of an episode and write a PNG file.
+
+    Args:
+        task: Task id.
+        backend: Engine.
+        camera: Name of the camera; empty for the task's.
+        size: Width and height in pixels.
+        seed: Root seed.
+        episode: Index of the episode under that seed.
+        out: The file; TASK_BACKEND.png if not given.
+        task_module: A file that registers tasks; may be given several times.
+    """
+
+    task: OneTask
+    backend: str = "mujoco"
+    camera: str = ""
+    size: Size = (480, 480)
+    seed: int = 0
+    episode: int = 0
+    out: MaybeOut = None
+    task_module: TaskModules = ()
+
+    def run(self) -> int:
+        """Draw and write."""
+        task = one_task(self.task)
+        out = self.out or Path(f"{slug(task)}_{self.backend}.png")
+        if out.suffix.lower() != ".png":
+            raise InvalidConfig(f"render writes PNG: --out must end in .png, got {str(out)!r}")
+        from metasim.view import png
+        from metasim.work import write_atomically
+
+        with stdout_kept():
+            drawn = first_picture(task, self.backend, self.camera, self.size, self.seed, self.episode)
+        write_atomically(out, png(drawn.rgb))
+        note(f"camera {drawn.camera}, drawn by {drawn.renderer}")
+        plain(str(out))
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Play:
+    """Run a policy for one episode and write a video of it; the file's name says whether it succeeded.
+
+    Args:
+        task: Task id.
+        backend: Engine.
+        policy: Name of the policy: expert, noisy-expert, random, zero.
+        camera: Name of the camera; empty for the task's.
+        size: Width and height in pixels.
+        fps: Frames per second.
+        seed: Root seed.
+        episode: Index of the episode under that seed.
+        tail: Steps shown after the first success; without it the whole episode is shown.
+        horizon: Steps until the episode is cut off; the task's if not given.
+        out: A folder (default: here), or a file that ends in .mp4 or .gif.
+        gif: Write a GIF, which needs no extra.
+        task_module: A file that registers tasks; may be given several times.
+    """
+
+    task: OneTask
+    backend: str = "mujoco"
+    policy: str = "expert"
+    camera: str = ""
+    size: Size = (384, 384)
+    fps: float = 20.0
+    seed: int = 0
+    episode: int = 0
+    tail: MaybeInt = 40
+    horizon: MaybeInt = None
+    out: MaybeOut = None
+    gif: bool = False
+    task_module: TaskModules = ()
+
+    def run(self) -> int:
+        """Run, draw and write."""
+        from metasim import view
+        from metasim.work import write_atomically
+
+        task, out = one_task(self.task), self.out or Path()
+        if out.suffix.lower() not in ("", ".mp4", ".gif") and not out.is_dir():
+            raise InvalidConfig(f"--out is a folder, or a file that ends in .mp4 or .gif; got {str(out)!r}")
+        as_gif = self.gif or out.suffix.lower() == ".gif"
+        if not as_gif:
+            view.ffmpeg()  # refused now rather than after the episode
+        with stdout_kept(), Bars("steps") as bars:
+            recording = view.record(
+                task,
+                self.backend,
+                self.policy,
+                self.seed,
+                episode=self.episode,
+                camera=self.camera,
+                size=self.size,
+                fps=self.fps,
+                tail=self.tail,
+                horizon=self.horizon,
+                report=lambda done, wanted: bars.show(task, done / wanted, f"{done}/{wanted} steps"),
+            )
+        outcome = "failed" if recording.error else "success" if recording.success_any else "failure"
+        name = f"{slug(task)}_{self.backend}_{self.policy}_seed{self.seed}_episode{self.episode}_{outcome}"
+        target = out if out.suffix else out / f"{name}.{'gif' if as_gif else 'mp4'}"
+        write_atomically(target, (view.gif if as_gif else view.mp4)(recording.frames, recording.fps))
+        last = "solved at the last step too" if recording.success_last else "not solved at the last step"
+        note(f"{outcome} in {recording.steps} steps, {last}; drawn by {recording.renderer}")
+        if recording.error:
+            note(f"the world failed: {recording.error}", "yellow")
+        plain(str(target))
+        return 0
+
+
+def one_task(word: str) -> str:
+    """Return the one task that a word means."""
+    tasks = expand_tasks([word])
+    if len(tasks) > 1:
+        raise InvalidConfig(f"{word!r} means {len(tasks)} tasks, and this takes one; for example {tasks[0]!r}")
+    return tasks[0]
+
+
+def first_picture(
+    task: str, backend: str, camera: str, size: tuple[int, int], seed: int, episode: int = 0
+) -> Picture:
+    """Return a picture of the beginning of an episode."""
+    import numpy as np
+
+    from metasim.core.seeding import EpisodeSeed
+    from metasim.envs import Episodes
+    from metasim.view import picture
+
+    episodes = Episodes(task, backend, 1)
+    try:
+        episodes.begin(np.arange(1), [EpisodeSeed(root=seed, task=task, episode=episode)])
+        return picture(episodes, camera, size)
+    finally:
+        episodes.close()
+
+
+def slug(task: str) -> str:
+    """Return a task's id as part of a file name."""
+    return task.replace("/", "-")

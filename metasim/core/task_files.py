@@ -1,0 +1,80 @@
+"""Tasks in files of a user's own: loaded by path or module name, and by every process that a run starts.
+
+The environment variable :data:`VARIABLE` holds paths or module names, separated as in ``PATH``; they are loaded right
+after the built-in suites. ``metasim ... --task-module FILE`` sets it, so that worker processes find the tasks too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+
+from metasim.core.errors import InvalidConfig, MetasimError
+
+VARIABLE = "METASIM_TASK_MODULES"
+
+
+def load_environment() -> None:
+    """Load what :data:`VARIABLE` names."""
+    for name in filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)):
+        load_task_module(name)
+
+
+def environment(names: Iterable[str]) -> str:
+    """Return the value of :data:`VARIABLE` that makes other processes load these, and what it named before."""
+    before = [name for name in os.environ.get(VARIABLE, "").split(os.pathsep) if name]
+    files = [str(Path(name).resolve()) if _is_file(name) else name for name in names]
+    for file in files:
+        if os.pathsep in file:
+            raise InvalidConfig(f"a task module's path may not contain {os.pathsep!r}: {file!r}")
+    return os.pathsep.join(dict.fromkeys([*before, *files]))
+
+
+def load_task_module(name: str) -> ModuleType:
+    """Import a Python file by its path, or a module by its name, once; what it registers is then there.
+
+    Raises:
+        InvalidConfig: If there is no such file or module, or it raises; the message says in which line.
+    """
+    path = Path(name).resolve()
+    key = f"metasim_task_file_{path.stem}_{hashlib.blake2b(str(path).encode(), digest_size=6).hexdigest()}"
+    if key in sys.modules:
+        return sys.modules[key]
+    if _is_file(name) and not path.is_file():
+        raise InvalidConfig(f"task module {name!r}: there is no such file; give a .py file, or the name of a module")
+    try:
+        return _execute(key, path) if _is_file(name) else importlib.import_module(name)
+    except MetasimError as error:
+        raise InvalidConfig(f"task module {name!r}{_line(error, path)}: {error}") from error
+    except Exception as error:  # a stranger's file may raise anything
+        raise InvalidConfig(f"task module {name!r}{_line(error, path)}: {type(error).__name__}: {error}") from error
+
+
+def _is_file(name: str) -> bool:
+    return name.endswith(".py") or os.sep in name
+
+
+def _execute(key: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(key, path)
+    if spec is None or spec.loader is None:
+        raise InvalidConfig("it is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[key] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[key]
+        raise
+    return module
+
+
+def _line(error: BaseException, path: Path) -> str:
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+    return f", line {lines[-1]}" if lines else ""

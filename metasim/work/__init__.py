@@ -1,0 +1,6 @@
+"""Work lists: shards of them, a local pool of processes to run the shards, and files that are there whole or not at all."""
+
+from metasim.work.files import draft, write_atomically
+from metasim.work.local import Emit, run_shards, shards
+
+__all__ = ["Emit", "draft", "run_shards", "shards", "write_atomically"]

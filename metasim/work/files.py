@@ -1,0 +1,46 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+DRAFT_SUFFIX = ".tmp"
+
+
+@contextmanager
+def draft(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a name beside ``path`` to write to; what stands there at the end is flushed to disk and renamed to ``path``.
+
+    A reader sees the old file or the new one, never a part; a failure leaves the old one and no draft. Missing folders
+    are made. Hidden files that end in ``.tmp`` are what a killed process left.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    name = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}{DRAFT_SUFFIX}")
+    try:
+        yield name
+        _flush(name)
+        os.replace(name, target)
+    except BaseException:
+        name.unlink(missing_ok=True)
+        raise
+    _flush(target.parent)  # the rename itself is durable only then
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> Path:
+    """Write ``data`` to ``path`` as :func:`draft` does, and return the path."""
+    with draft(path) as name, open(name, "xb") as file:
+        file.write(data)
+    return Path(path)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

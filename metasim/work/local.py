@@ -1,0 +1,246 @@
+"""A pool of processes on this machine: one process a shard, at most ``workers`` at a time.
+
+Workers are spawned, never forked: engines and BLAS have threads, which a fork would break. Ctrl-C reaches the parent
+only, which stops its workers; a worker whose parent dies, however it dies, ends as well.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any, TypeVar
+
+from metasim.core.errors import EngineFailure, InvalidConfig
+
+S = TypeVar("S")
+R = TypeVar("R")
+T = TypeVar("T")
+Emit = Callable[[Any], None]
+"""Hands a small picklable object to the parent's ``on_event``."""
+
+_THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+_STOP_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What became of a shard: a result, or the error it ended with."""
+
+    result: Any = None
+    error: Exception | None = None
+
+
+def shards(items: Iterable[T], n: int) -> list[tuple[T, ...]]:
+    """Deal items out: item i goes to shard i % n, so that each shard has its part of every task.
+
+    Raises:
+        InvalidConfig: If ``n`` is less than 1.
+    """
+    if n < 1:
+        raise InvalidConfig(f"the number of shards must be at least 1, got {n!r}")
+    listed = tuple(items)
+    return [listed[i::n] for i in range(n)]
+
+
+def run_shards(
+    function: Callable[[S, Emit], R],
+    shards: Sequence[S],
+    workers: int = 1,
+    on_event: Emit | None = None,
+) -> list[R]:
+    """Run ``function(shard, emit)`` on every shard and return the results in the shards' order.
+
+    With one worker, or one shard, everything runs in this process; else in spawned ones, so that ``function``, shards,
+    events and results must pickle and a script needs ``if __name__ == "__main__"``. A worker computes with one thread.
+    A shard that fails does not stop the others; the first failure is raised when all have ended.
+
+    Args:
+        function: What to do with one shard.
+        shards: The work; as many shards as workers is best, since each shard starts a process.
+        workers: Most processes at a time.
+        on_event: Called in this process with whatever a shard emits.
+
+    Raises:
+        InvalidConfig: If ``workers`` is less than 1.
+        EngineFailure: If a worker was killed or ended without a result, naming the shard.
+        Exception: Whatever the function raised, with a note that names the shard.
+    """
+    if workers < 1:
+        raise InvalidConfig(f"workers must be at least 1, got {workers!r}")
+    receive = on_event or _ignore
+    if workers == 1 or len(shards) <= 1:
+        with _one_thread():
+            outcomes = [_attempt(function, shard, receive) for shard in shards]
+    else:
+        with _one_thread():
+            outcomes = _Pool(function, shards, workers, receive).run()
+    return _results(outcomes)
+
+
+def _results(outcomes: Sequence[_Outcome]) -> list[Any]:
+    failed = [i for i, outcome in enumerate(outcomes) if outcome.error is not None]
+    if failed:
+        error = outcomes[failed[0]].error
+        assert error is not None
+        error.add_note(f"in shard {failed[0]} of {len(outcomes)}")
+        if failed[1:]:
+            error.add_note(f"shards {failed[1:]} failed too; the first of them: {outcomes[failed[1]].error}")
+        raise error
+    return [outcome.result for outcome in outcomes]
+
+
+class _Pool:
+    """The parent's side: starts a process per shard, hands events on, notices the dead."""
+
+    def __init__(
+        self, function: Callable[[Any, Emit], Any], shards: Sequence[Any], workers: int, receive: Emit
+    ) -> None:
+        self._function, self._shards, self._workers, self._receive = function, shards, workers, receive
+        self._context = multiprocessing.get_context("spawn")
+        self._running: dict[Connection, tuple[int, Any]] = {}
+        self._outcomes: dict[int, _Outcome] = {}
+
+    def run(self) -> list[_Outcome]:
+        pending = list(range(len(self._shards)))
+        try:
+            while pending or self._running:
+                while pending and len(self._running) < self._workers:
+                    self._start(pending.pop(0))
+                for connection in wait(list(self._running)):
+                    self._listen(connection)  # type: ignore[arg-type]
+        finally:
+            self._stop()
+        return [self._outcomes[i] for i in range(len(self._shards))]
+
+    def _start(self, index: int) -> None:
+        ours, theirs = self._context.Pipe(duplex=False)
+        process = self._context.Process(
+            target=_work, args=(self._function, self._shards[index], theirs), daemon=False
+        )
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited, until it ignores Ctrl-C
+        try:
+            process.start()
+        finally:
+            theirs.close()
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self._running[ours] = (index, process)
+
+    def _listen(self, connection: Connection) -> None:
+        index, process = self._running[connection]
+        try:
+            kind, value = pickle.loads(connection.recv_bytes())  # from our own child, through a private pipe
+        except (EOFError, OSError):
+            process.join()
+            value = EngineFailure(
+                f"the worker of shard {index} of {len(self._shards)} {_death(process.exitcode)}; "
+                f"the other shards were finished. Run it again, with fewer workers if memory is short"
+            )
+            kind = "error"
+        if kind == "event":
+            self._receive(value)
+            return
+        self._outcomes[index] = _Outcome(error=value) if kind == "error" else _Outcome(result=value)
+        del self._running[connection]
+        connection.close()
+        process.join()
+
+    def _stop(self) -> None:
+        for _, process in self._running.values():
+            process.terminate()
+        for connection, (_, process) in self._running.items():
+            process.join(_STOP_S)
+            if process.is_alive():
+                process.kill()
+                process.join()
+            connection.close()
+        self._running.clear()
+
+
+def _work(function: Callable[[Any, Emit], Any], shard: Any, connection: Connection) -> None:
+    """Run one shard in a worker process and send what comes of it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    outcome = _attempt(function, shard, lambda event: connection.send_bytes(pickle.dumps(("event", event))))
+    connection.send_bytes(_message(outcome))
+    connection.close()
+
+
+def _attempt(function: Callable[[Any, Emit], Any], shard: Any, emit: Emit) -> _Outcome:
+    try:
+        return _Outcome(result=function(shard, emit))
+    except Exception as error:
+        return _Outcome(error=error)
+
+
+def _message(outcome: _Outcome) -> bytes:
+    """Return the outcome as bytes; what does not survive pickling becomes an EngineFailure that quotes it."""
+    if outcome.error is None:
+        try:
+            return pickle.dumps(("result", outcome.result))
+        except Exception as error:
+            outcome = _Outcome(error=error)
+    error = outcome.error
+    assert error is not None
+    text = "".join(traceback.format_exception(error))
+    try:
+        data = pickle.dumps(("error", error))
+        if type(pickle.loads(data)[1]) is type(error):
+            error.add_note(f"in the worker:\n{text.rstrip()}")
+            return pickle.dumps(("error", error))
+    except Exception:
+        text += "(the error itself cannot be pickled)"
+    return pickle.dumps(("error", EngineFailure(f"a worker failed: {text.rstrip()}")))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _death(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"ended with exit code {code} and no result"
+
+
+def _ignore(event: Any) -> None:
+    pass
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Limit BLAS in processes started from here, and torch in this one if it is imported, to one thread."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    torch = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch else 0
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    if torch:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        if torch:
+            torch.set_num_threads(threads)

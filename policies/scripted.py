@@ -1,0 +1,156 @@
+"""Policies that learn nothing: the task's own expert, the same with noise, random actions, and none.
+
+Actions are float32 ``(N, A)`` in [-1, 1]. Row i of a batch gets the bits that row i alone would get: what is random is
+drawn from the episode's own stream (``EpisodeSeed.rng("policy")``), step by step, whoever else is in the batch.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from metasim.core.errors import InvalidConfig
+from metasim.core.policy import POLICIES
+from metasim.core.seeding import EpisodeSeed
+from metasim.core.task import Task
+from metasim.envs import Episodes
+
+Array = Any
+STREAM = "policy"
+CHUNK_STEPS = 128  # steps of an episode that are drawn at once
+NEED_EXPERT = ("expert", "noisy-expert")
+
+
+class Expert:
+    """The task's scripted expert, a pure function of the flat observation.
+
+    Args:
+        task: The task, or its class.
+        num_worlds: N.
+
+    Raises:
+        InvalidConfig: If the task has no expert; the message lists the policies that can run it.
+    """
+
+    def __init__(self, task: Task | type[Task], num_worlds: int) -> None:
+        task = task() if isinstance(task, type) else task
+        expert = task.expert
+        if expert is None:
+            able = [name for name in POLICIES if name not in NEED_EXPERT]
+            raise InvalidConfig(
+                f"task {task.id or type(task).__name__!r} has no scripted expert; policies that can run it: {able}"
+            )
+        self.num_worlds = num_worlds
+        self._expert = expert
+
+    def reset(self, rows: Array, seeds: Sequence[EpisodeSeed]) -> None:
+        """Begin episodes; an expert remembers nothing."""
+
+    def act(self, observation: Array) -> Array:
+        """Return actions ``(N, A)`` for flat observations ``(N, D)``."""
+        return np.clip(np.asarray(self._expert(observation), np.float32), -1.0, 1.0)
+
+
+class NoisyExpert(Expert):
+    """The expert with Gaussian noise on every component, clipped to the action space.
+
+    Args:
+        task: The task, or its class.
+        num_worlds: N.
+        sigma: Standard deviation of the noise, in units of the action.
+    """
+
+    def __init__(self, task: Task | type[Task], num_worlds: int, sigma: float = 0.1) -> None:
+        super().__init__(task, num_worlds)
+        if not sigma >= 0:
+            raise InvalidConfig(f"sigma must not be negative, got {sigma!r}")
+        self.sigma = sigma
+        self._noise = _Draws(task, num_worlds, "standard_normal")
+
+    def reset(self, rows: Array, seeds: Sequence[EpisodeSeed]) -> None:
+        """Begin episodes, each with its own noise."""
+        self._noise.reset(rows, seeds)
+
+    def act(self, observation: Array) -> Array:
+        """Return actions ``(N, A)``."""
+        noisy = super().act(observation) + np.float32(self.sigma) * self._noise.next()
+        return np.clip(noisy, -1.0, 1.0)
+
+
+class Random:
+    """Actions drawn uniformly from [-1, 1]^A; arguments as for :class:`Expert`."""
+
+    def __init__(self, task: Task | type[Task], num_worlds: int) -> None:
+        self._draws = _Draws(task, num_worlds, "random")
+
+    def reset(self, rows: Array, seeds: Sequence[EpisodeSeed]) -> None:
+        """Begin episodes, each with its own draws."""
+        self._draws.reset(rows, seeds)
+
+    def act(self, observation: Array) -> Array:
+        """Return actions ``(N, A)``."""
+        return 2.0 * self._draws.next() - 1.0
+
+
+class Zero:
+    """The action 0 always: a mocap or delta control stands still; arguments as for :class:`Expert`."""
+
+    def __init__(self, task: Task | type[Task], num_worlds: int) -> None:
+        self._action = np.zeros((num_worlds, action_size(task)), np.float32)
+
+    def reset(self, rows: Array, seeds: Sequence[EpisodeSeed]) -> None:
+        """Begin episodes; nothing is remembered."""
+
+    def act(self, observation: Array) -> Array:
+        """Return zeros ``(N, A)``."""
+        return self._action.copy()
+
+
+class _Draws:
+    """One stream of float32 numbers for each world, a row of A for each step.
+
+    ``kind`` is ``"random"`` (uniform in [0, 1)) or ``"standard_normal"``. A world that was never reset draws zeros.
+    """
+
+    def __init__(self, task: Task | type[Task], num_worlds: int, kind: str) -> None:
+        self._kind, self._size = kind, action_size(task)
+        self._rngs: list[np.random.Generator | None] = [None] * num_worlds
+        self._drawn = np.zeros((num_worlds, CHUNK_STEPS, self._size), np.float32)
+        self._step = np.zeros(num_worlds, np.int64)
+        self._all = np.arange(num_worlds)
+
+    def reset(self, rows: Array, seeds: Sequence[EpisodeSeed]) -> None:
+        for row, seed in zip(np.asarray(rows).tolist(), seeds, strict=True):
+            self._rngs[row] = seed.rng(STREAM)
+            self._draw(row)
+
+    def next(self) -> Array:
+        """Return the next ``(N, A)``."""
+        for row in np.flatnonzero(self._step == CHUNK_STEPS).tolist():
+            self._draw(row)
+        drawn = self._drawn[self._all, self._step]
+        self._step += 1
+        return drawn
+
+    def _draw(self, row: int) -> None:
+        rng = self._rngs[row]
+        self._step[row] = 0
+        if rng is not None:
+            self._drawn[row] = getattr(rng, self._kind)((CHUNK_STEPS, self._size), dtype=np.float32)
+
+
+def action_size(task: Task | type[Task]) -> int:
+    """Return A, the number of action components; it follows from scene and control, not from the engine."""
+    return _action_size(task if isinstance(task, type) else type(task))
+
+
+@functools.cache
+def _action_size(task: type[Task]) -> int:
+    episodes = Episodes(task)
+    try:
+        return episodes.action_size
+    finally:
+        episodes.close()
