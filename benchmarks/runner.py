@@ -24,6 +24,7 @@ from metasim.core.errors import InvalidConfig
 from metasim.core.policy import POLICIES, Policy
 from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import TASKS
+from metasim.core.task_files import exported, origins
 from metasim.envs import Episodes
 from metasim.work import Emit, run_shards, shards
 
@@ -147,7 +148,8 @@ def evaluate(config: EvaluateConfig, report: Callable[[Progress], None] | None =
         POLICIES[config.policy](TASKS[task], 1)  # refused now, not after the first tasks have run
     work = [(task, i) for task in config.tasks for i in range(config.episodes)]
     todo = [Shard(config=config, episodes=part) for part in shards(work, min(config.workers, len(work)))]
-    parts = run_shards(run_shard, todo, config.workers, _Tally(config, report).event)
+    with exported(origins(TASKS[task] for task in config.tasks)):
+        parts = run_shards(run_shard, todo, config.workers, _Tally(config, report).event)
     return Results(
         protocol=PROTOCOL, config=config.resolved(), episodes=tuple(row for part in parts for row in part)
     )

@@ -25,7 +25,8 @@ class CollectConfig:
         episodes: Episodes per task.
         seed: Root seed.
         split: ``"train"`` or ``"test"`` ranges of the factors.
-        keep: ``"successes"``: the successful episodes with the lowest indices; ``"all"``: the first ones, labelled.
+        keep: ``"successes"``: the successful episodes with the lowest indices; ``"all"``: the first ones,
+            labelled.
         tail: Steps kept after the first success; None runs every episode to its horizon.
         horizon: Most steps of an episode; None for each task's own.
         workers: Processes.

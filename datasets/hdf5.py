@@ -1,11 +1,12 @@
-"""HDF5 with the same bytes every time: no times, tracked creation order, fixed file versions, contiguous arrays.
+"""HDF5 with the same bytes every time: no times, creation order kept, fixed file versions, contiguous arrays.
 
-Small files are built in memory through h5py's low-level interface, which halves the time per episode, and reach the
-disk as one write; so a full disk is an ordinary error, not a half-closed HDF5 file.
+Small files are built in memory through h5py's low-level interface, which halves the time per episode, and
+reach the disk as one write; so a full disk is an ordinary error, not a half-closed HDF5 file.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,27 +14,20 @@ from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5a, h5d, h5f, h5g, h5p, h5s, h5t
+from h5py import h5a, h5d, h5f, h5g, h5l, h5o, h5p, h5s, h5t
 
-from metasim.core.errors import DatasetError
+from metasim.core.errors import DatasetError, MetasimError
 
 Array = Any
-VERSIONS = ("earliest", "v110")
-"""Lowest and highest HDF5 file version that may be used: readable since HDF5 1.10."""
-
 _ORDER = h5p.CRT_ORDER_TRACKED | h5p.CRT_ORDER_INDEXED
 _GROWTH_BYTES = 1 << 17
 
 
 def image(fill: Callable[[h5py.h5g.GroupID], None]) -> bytes:
     """Return the bytes of a file whose root group ``fill`` has written."""
-    access = h5p.create(h5p.FILE_ACCESS)
-    access.set_libver_bounds(h5f.LIBVER_EARLIEST, h5f.LIBVER_V110)
+    access = _access()
     access.set_fapl_core(_GROWTH_BYTES, False)
-    creation = h5p.create(h5p.FILE_CREATE)
-    creation.set_link_creation_order(_ORDER)
-    creation.set_attr_creation_order(_ORDER)
-    file = h5f.create(b"image", h5f.ACC_TRUNC, creation, access)
+    file = h5f.create(b"image", h5f.ACC_TRUNC, _timeless(h5p.FILE_CREATE), access)
     try:
         fill(h5g.open(file, b"/"))
         h5f.flush(file)
@@ -44,10 +38,7 @@ def image(fill: Callable[[h5py.h5g.GroupID], None]) -> bytes:
 
 def put_group(parent: h5py.h5g.GroupID, name: str) -> h5py.h5g.GroupID:
     """Create a group."""
-    creation = h5p.create(h5p.GROUP_CREATE)
-    creation.set_link_creation_order(_ORDER)
-    creation.set_attr_creation_order(_ORDER)
-    return h5g.create(parent, name.encode(), None, creation)
+    return h5g.create(parent, name.encode(), None, _timeless(h5p.GROUP_CREATE))
 
 
 def put_array(parent: h5py.h5g.GroupID, name: str, array: Array) -> None:
@@ -80,32 +71,69 @@ def put_attributes(parent: h5py.h5g.GroupID, values: Mapping[str, str | int | bo
         h5a.create(parent, name.encode(), kind, scalar).write(array)
 
 
+def member(group: h5py.h5g.GroupID, name: str) -> h5py.h5g.GroupID | h5py.h5d.DatasetID | None:
+    """Return a group or dataset that lies in this very file; None if there is none, or a link elsewhere."""
+    key = name.encode()
+    if key not in group or group.links.get_info(key).type != h5l.TYPE_HARD:
+        return None
+    found = h5o.open(group, key)
+    if isinstance(found, h5d.DatasetID):
+        creation = found.get_create_plist()
+        if creation.get_layout() == h5d.VIRTUAL or creation.get_external_count():
+            return None
+    return found
+
+
+def read(dataset: h5py.h5d.DatasetID) -> Array:
+    """Return a whole dataset."""
+    array = np.empty(dataset.shape, dataset.dtype)
+    if array.size:
+        dataset.read(h5s.ALL, h5s.ALL, array)
+    return array
+
+
 @contextmanager
 def created(path: Path) -> Iterator[h5py.File]:
-    """Create a file on disk that is to be filled by copying.
+    """Create a file on disk that is to be filled by copying."""
+    with h5py.File(h5f.create(bytes(path), h5f.ACC_EXCL, _timeless(h5p.FILE_CREATE), _access())) as file:
+        yield file
+
+
+def open_file(path: Path) -> h5py.File:
+    """Open a file for reading.
 
     Raises:
-        DatasetError: If the disk is full or the folder cannot be written to.
+        DatasetError: If it is missing, truncated, or no HDF5 file.
     """
-    with writing(path), h5py.File(path, "w", libver=VERSIONS, track_order=True) as file:
-        yield file
+    if not path.is_file():
+        raise DatasetError(f"no dataset {path}")
+    with reading(path):
+        return h5py.File(path, "r", locking="best-effort")
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """Open a file for reading.
+    """Open a file for reading, and close it.
 
     Raises:
         DatasetError: If it is missing, truncated, or no HDF5 file; or turns out so while it is read.
     """
-    if not Path(path).is_file():
-        raise DatasetError(f"no dataset {path}")
+    with open_file(path) as file, reading(path):
+        yield file
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what HDF5 says about a damaged file into one sentence.
+
+    Raises:
+        DatasetError: In place of any OSError or HDF5 error.
+    """
     try:
-        with h5py.File(path, "r", locking="best-effort") as file:
-            yield file
-    except DatasetError:
+        yield
+    except MetasimError:
         raise
-    except (OSError, RuntimeError, KeyError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
         reason = "truncated, " if "truncated" in str(error) else ""
         raise DatasetError(f"{path} cannot be read: {reason}damaged, or no HDF5 file ({error})") from error
 
@@ -119,16 +147,29 @@ def writing(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except DatasetError:
+    except MetasimError:
         raise
-    except OSError as error:
-        raise DatasetError(_unwritable(path, error.strerror or str(error))) from error
-    except RuntimeError as error:  # HDF5's other voice
-        raise DatasetError(_unwritable(path, str(error))) from error
+    except (OSError, RuntimeError) as error:  # HDF5 raises either
+        said = re.search(r"error message = '([^']*)'", str(error))
+        reason = said.group(1) if said else getattr(error, "strerror", None) or str(error)
+        raise DatasetError(
+            f"cannot write {path}: {reason}. Nothing that was finished is lost: make room, or make the folder "
+            f"writable, and run the same command again"
+        ) from error
 
 
-def _unwritable(path: Path, reason: str) -> str:
-    return (
-        f"cannot write {path}: {reason}. Nothing that was finished is lost: make room, or make the folder writable, "
-        f"and run the same command again"
-    )
+def _access() -> h5py.h5p.PropFAID:
+    """Let any file version up to that of HDF5 1.10 be used, which all later ones read."""
+    access = h5p.create(h5p.FILE_ACCESS)
+    access.set_libver_bounds(h5f.LIBVER_EARLIEST, h5f.LIBVER_V110)
+    access.set_fclose_degree(h5f.CLOSE_STRONG)
+    return access
+
+
+def _timeless(kind: h5py.h5p.PropClassID) -> h5py.h5p.PropOCID:
+    """Return how a file's root or a group is created: links and attributes in order, no times."""
+    creation = h5p.create(kind)
+    creation.set_link_creation_order(_ORDER)
+    creation.set_attr_creation_order(_ORDER)
+    creation.set_obj_track_times(False)
+    return creation

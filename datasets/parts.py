@@ -1,8 +1,8 @@
 """The folder ``FILE.parts``: the finished episodes of a collection that is not done yet.
 
-``<task>/<episode>.h5`` is a finished episode, ``<task>/<episode>.failed`` one that did not succeed and is not kept;
-``arguments.json`` says what is being collected. Each appears whole or not at all, so a process may be killed at any
-moment; what it was writing is a hidden draft that the next one removes.
+``<task>/<episode>.h5`` is a finished episode, ``<task>/<episode>.failed`` one that did not succeed and is not
+kept; ``arguments.json`` says what is being collected. Each appears whole or not at all, so a process may be
+killed at any moment; what it was writing is a hidden draft that the next one removes.
 """
 
 from __future__ import annotations
@@ -73,26 +73,21 @@ class Parts:
                     found[int(path.stem)] = None
                 elif path.suffix == ".h5":
                     try:
-                        found[int(path.stem)] = writer.read_part(path, values=False)[0]
+                        found[int(path.stem)] = writer.read_part(path)[0]
                     except DatasetError:
                         path.unlink()
         return known
 
     @contextmanager
     def held(self, arguments: Mapping[str, Any], versions: Mapping[str, str]) -> Iterator[None]:
-        """Keep other collections out of the folder, and check that it belongs to these arguments and versions.
+        """Keep others out of the folder, and check that it belongs to these arguments and versions.
 
         Raises:
             DatasetError: If another process is at work in it, or it belongs to another collection.
         """
-        with self._lock(), hdf5.writing(self.folder):
-            for stray in self.folder.rglob(".*.tmp"):
-                stray.unlink(missing_ok=True)
-            told, note = self.folder / "arguments.json", {"arguments": arguments, "versions": versions}
-            if told.exists():
-                self._compare(json.loads(told.read_bytes()), note)
-            else:
-                write_atomically(told, json.dumps(note, indent=1, sort_keys=True).encode())
+        with self._lock():
+            with hdf5.writing(self.folder):
+                self._claim({"arguments": arguments, "versions": versions})
             yield
 
     def remove(self) -> None:
@@ -108,17 +103,29 @@ class Parts:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(descriptor)
-            raise DatasetError(f"another process is collecting into {self.folder}; wait for it, or stop it") from error
+            raise DatasetError(
+                f"another process is collecting into {self.folder}; wait for it, or stop it"
+            ) from error
         try:
             yield
         finally:
             os.close(descriptor)
 
+    def _claim(self, note: Mapping[str, Any]) -> None:
+        for stray in self.folder.rglob(".*.tmp"):
+            stray.unlink(missing_ok=True)
+        path = self.folder / "arguments.json"
+        if path.exists():
+            self._compare(json.loads(path.read_bytes()), note)
+        else:
+            write_atomically(path, json.dumps(note, indent=1, sort_keys=True).encode())
+
     def _compare(self, told: Mapping[str, Any], note: Mapping[str, Any]) -> None:
         for what in ("arguments", "versions"):
             if told.get(what) != note[what]:
+                differs = difference(told.get(what, {}), note[what])
                 raise DatasetError(
-                    f"{self.folder} belongs to a collection with other {what}: {difference(told.get(what, {}), note[what])}. "
+                    f"{self.folder} belongs to a collection with other {what}: {differs}. "
                     f"Finish it with those, choose another file, or delete the folder"
                 )
 

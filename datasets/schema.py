@@ -4,8 +4,8 @@
 
     /data                    attrs: schema, total (steps), env_args (JSON: env_name, type = 2, env_kwargs),
                              quaternion_order ("wxyz"), tasks (JSON: task -> what its episodes share),
-                             versions (JSON: package -> version), collections (JSON: arguments of each collection)
-      /demo_<i>              attrs: the fields of EpisodeInfo; i counts from 0: tasks in order, then episode index
+                             versions (JSON: package -> version), collections (JSON: what was collected)
+      /demo_<i>              attrs: the fields of EpisodeInfo; i from 0: tasks in order, then episode index
         /obs/<name>          (T, D) float64, before each action; in the order of the flat observation
         /final_obs/<name>    (1, D) float64, after the last action
         actions              (T, A) float32 in [-1, 1]
@@ -14,11 +14,11 @@
         success              (T,) bool, after each action
         states               (T + 1, K) float64, the engine's own state before each action, and the final one
         /initial/sample/<factor>  the value drawn for this episode
-    /mask/<name>             (n,) bytes: names of demos; one for each task ("/" is written "."), and any others
+    /mask/<name>             (n,) bytes: names of demos; one for each task (with "." for "/"), and others
 
-Arrays are contiguous and not compressed. In a file of several tasks, engines or splits, ``env_name`` and the values of
-``env_kwargs`` list them with commas; each demo's attributes name its own. Nothing in a file depends on clock, host,
-path, or the number of workers or worlds.
+Arrays are contiguous and not compressed. In a file of several tasks, engines or splits, ``env_name`` and the
+values of ``env_kwargs`` list them with commas; each demo's attributes name its own. Nothing in a file depends
+on clock, host, path, or the number of workers or worlds.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ import h5py
 import numpy as np
 
 from metasim.core.errors import DatasetError
+from metasim.datasets import hdf5
 from metasim.datasets.episode import EpisodeInfo, Key, TaskInfo
 
 SCHEMA = "metasim.dataset/1"
@@ -41,14 +42,14 @@ GYM_TYPE = 2  # robomimic's number for a gym environment
 
 _FAMILY = "metasim.dataset/"
 _KINDS = {"str": str, "int": (int, np.integer), "bool": (bool, np.bool_)}
-_ROWS: Mapping[str, tuple[type, int, int]] = {  # dtype, dimensions, rows more than T
-    "actions": (np.float32, 2, 0),
-    "rewards": (np.float64, 1, 0),
-    "dones": (np.uint8, 1, 0),
-    "terminated": (np.bool_, 1, 0),
-    "truncated": (np.bool_, 1, 0),
-    "success": (np.bool_, 1, 0),
-    "states": (np.float64, 2, 1),
+_ROWS: Mapping[str, tuple[type, int]] = {  # dtype, rows more than T
+    "actions": (np.float32, 0),
+    "rewards": (np.float64, 0),
+    "dones": (np.uint8, 0),
+    "terminated": (np.bool_, 0),
+    "truncated": (np.bool_, 0),
+    "success": (np.bool_, 0),
+    "states": (np.float64, 1),
 }
 
 
@@ -127,7 +128,8 @@ def read_header(file: h5py.File, path: Path) -> Header:
         raise DatasetError(f"{path}: the attributes of /data are damaged or missing ({error})") from error
     if not known or data.attrs.get("quaternion_order") != QUATERNIONS:
         raise DatasetError(
-            f"{path}: /data needs env_args with env_name, type and env_kwargs, and quaternion_order {QUATERNIONS!r}"
+            f"{path}: /data needs env_args with env_name, type and env_kwargs, "
+            f"and quaternion_order {QUATERNIONS!r}"
         )
     return header
 
@@ -138,7 +140,8 @@ def check_schema(schema: object, path: Path) -> None:
         return
     if isinstance(schema, str) and schema.startswith(_FAMILY):
         raise DatasetError(
-            f"{path} has schema {schema!r}, this metasim reads {SCHEMA!r}; use the version that wrote it, or a newer one"
+            f"{path} has schema {schema!r}, this metasim reads {SCHEMA!r}; "
+            f"use the version that wrote it, or a newer one"
         )
     raise DatasetError(f"{path} has schema {schema!r}, expected {SCHEMA!r}; it was not written by metasim")
 
@@ -172,7 +175,9 @@ def demo_names(file: h5py.File, path: Path) -> list[str]:
     names = [f"demo_{i}" for i in range(len(present))]
     stray = sorted(present - set(names))
     if stray:
-        raise DatasetError(f"{path}: /data holds {stray[:3]}; its {len(present)} demos must be demo_0 ... demo_{len(present) - 1}")
+        raise DatasetError(
+            f"{path}: /data holds {stray[:3]}; its {len(present)} demos must be named demo_0, demo_1, ..."
+        )
     return names
 
 
@@ -188,10 +193,11 @@ def check(file: h5py.File, path: Path, *, values: bool = True) -> tuple[Header, 
         DatasetError: For the first thing that is wrong, with file, demo and reason.
     """
     header = read_header(file, path)
-    infos, seen = [], dict[Key, str]()
+    infos, seen, data = [], dict[Key, str](), _group(file.id, "data", str(path))
     for name in demo_names(file, path):
         where = f"{path}: {name}"
-        info = check_demo(_member(file["data"], name, h5py.Group, where), header.tasks, where, values=values)
+        demo = h5py.Group(_group(data, name, str(path)))
+        info = check_demo(demo, header.tasks, where, values=values)
         if info.key in seen:
             raise DatasetError(f"{where} is the same episode as {seen[info.key]}: {info.key}")
         seen[info.key] = name
@@ -214,51 +220,72 @@ def check_demo(
     info = read_info(group, where)
     task = tasks.get(info.task)
     if task is None:
-        raise DatasetError(f"{where}: task {info.task!r} is not in the attribute tasks of /data: {list(tasks)}")
+        raise DatasetError(
+            f"{where}: task {info.task!r} is not in the attribute tasks of /data: {list(tasks)}"
+        )
     if info.model_digest != task.model_digest:
-        raise DatasetError(f"{where}: model digest {info.model_digest!r} differs from the task's {task.model_digest!r}")
-    steps, columns = info.num_samples, {"actions": task.action_size, "states": task.state_size.get(info.backend, -1)}
+        raise DatasetError(
+            f"{where}: model digest {info.model_digest!r} differs from the task's {task.model_digest!r}"
+        )
+    steps, columns = (
+        info.num_samples,
+        {"actions": task.action_size, "states": task.state_size.get(info.backend, -1)},
+    )
     if steps < 1:
         raise DatasetError(f"{where}: num_samples must be at least 1, it is {steps}")
-    arrays = {}
-    for name, (dtype, _, extra) in _ROWS.items():
+    demo, arrays = group.id, dict[str, h5py.h5d.DatasetID]()
+    for name, (dtype, extra) in _ROWS.items():
         shape = (steps + extra, columns[name]) if name in columns else (steps + extra,)
-        arrays[name] = _array(group, name, dtype, shape, where)
+        arrays[name] = _array(demo, name, dtype, shape, where)
     for folder, rows in (("obs", steps), ("final_obs", 1)):
-        named = _member(group, folder, h5py.Group, where)
-        if set(named) != {name for name, _ in task.observation}:
-            raise DatasetError(f"{where}: {folder} holds {list(named)}, expected {[n for n, _ in task.observation]}")
+        named, inside = _group(demo, folder, where), f"{where}: {folder}"
+        expected = [name for name, _ in task.observation]
+        if {name.decode() for name in named} != set(expected):
+            raise DatasetError(f"{inside} holds {sorted(map(bytes.decode, named))}, expected {expected}")
         for name, size in task.observation:
-            arrays[f"{folder}/{name}"] = _array(named, name, np.float64, (rows, size), f"{where}: {folder}")
-    _member(_member(group, "initial", h5py.Group, where), "sample", h5py.Group, where)
+            arrays[f"{folder}/{name}"] = _array(named, name, np.float64, (rows, size), inside)
+    _group(_group(demo, "initial", where), "sample", f"{where}: initial")
     if values:
-        _check_values(info, {name: dataset[()] for name, dataset in arrays.items()}, where)
+        _check_values(info, {name: hdf5.read(dataset) for name, dataset in arrays.items()}, where)
     return info
 
 
-def _member(group: h5py.Group, name: str, kind: type, where: str) -> Any:
-    """Return a member that lies in this very file: links to other files are not followed."""
-    link = group.get(name, getlink=True)
-    if link is None:
-        raise DatasetError(f"{where}: no {kind.__name__.lower()} {name!r}; it has {list(group)}")
-    member = group[name] if isinstance(link, h5py.HardLink) else None
-    if not isinstance(member, kind) or (isinstance(member, h5py.Dataset) and (member.is_virtual or member.external)):
-        raise DatasetError(f"{where}: {name!r} must be a {kind.__name__.lower()} of its own, not a link")
-    return member
+def _group(parent: h5py.h5g.GroupID, name: str, where: str) -> h5py.h5g.GroupID:
+    found = hdf5.member(parent, name)
+    if not isinstance(found, h5py.h5g.GroupID):
+        raise DatasetError(f"{where}: no group {name!r} of its own; it has {_names(parent)}")
+    return found
 
 
-def _array(group: h5py.Group, name: str, dtype: type, shape: tuple[int, ...], where: str) -> h5py.Dataset:
-    dataset = _member(group, name, h5py.Dataset, where)
-    if dataset.dtype != dtype or dataset.shape != shape:
+def _dataset(parent: h5py.h5g.GroupID, name: str, where: str) -> h5py.h5d.DatasetID:
+    found = hdf5.member(parent, name)
+    if not isinstance(found, h5py.h5d.DatasetID):
+        raise DatasetError(f"{where}: no dataset {name!r} of its own; it has {_names(parent)}")
+    return found
+
+
+def _names(parent: h5py.h5g.GroupID) -> list[str]:
+    return [name.decode() for name in parent]
+
+
+def _array(
+    parent: h5py.h5g.GroupID, name: str, dtype: type, shape: tuple[int, ...], where: str
+) -> h5py.h5d.DatasetID:
+    found = _dataset(parent, name, where)
+    if found.dtype != dtype or found.shape != shape:
         raise DatasetError(
-            f"{where}: {name!r} must be {shape} {np.dtype(dtype)}, it is {dataset.shape} {dataset.dtype}"
+            f"{where}: {name!r} must be {shape} {np.dtype(dtype)}, it is {found.shape} {found.dtype}"
         )
-    return dataset
+    return found
 
 
 def _check_values(info: EpisodeInfo, arrays: Mapping[str, Any], where: str) -> None:
     for name, array in arrays.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all() and not (info.failure and name == "states"):
+        if (
+            array.dtype.kind == "f"
+            and not np.isfinite(array).all()
+            and not (info.failure and name == "states")
+        ):
             row = int(np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))[0])
             raise DatasetError(f"{where}: {name!r} has NaN or infinity in row {row}")
     if np.abs(arrays["actions"]).max(initial=0.0) > 1.0:
@@ -269,16 +296,20 @@ def _check_values(info: EpisodeInfo, arrays: Mapping[str, Any], where: str) -> N
     if labels != (info.success, info.success_last, info.first_success_step):
         raise DatasetError(f"{where}: the labels of success contradict the array; it says {labels}")
     if dones[:-1].any() or dones[-1] != 1 or not (arrays["terminated"] | arrays["truncated"])[-1]:
-        raise DatasetError(f"{where}: dones must be 1 in the last row only, where the episode was terminated or truncated")
+        raise DatasetError(
+            f"{where}: dones must be 1 in the last row only, where the episode was terminated or truncated"
+        )
 
 
 def _check_masks(file: h5py.File, path: Path, demos: int) -> None:
     if "mask" not in file:
         return
     valid = {f"demo_{i}".encode() for i in range(demos)}
-    masks = _member(file, "mask", h5py.Group, str(path))
-    for name in masks:
-        mask = _member(masks, name, h5py.Dataset, f"{path}: mask")
-        stray = set(mask[()].tolist()) - valid if mask.dtype.kind == "S" and mask.ndim == 1 else {mask.dtype}
+    masks = _group(file.id, "mask", str(path))
+    for name in _names(masks):
+        mask = _dataset(masks, name, f"{path}: mask")
+        listed = mask.dtype.kind == "S" and len(mask.shape) == 1
+        stray = set(hdf5.read(mask).tolist()) - valid if listed else {mask.dtype}
         if stray:
-            raise DatasetError(f"{path}: mask {name!r} must list names of demos as bytes, it has {sorted(map(str, stray))[:3]}")
+            given = sorted(map(str, stray))[:3]
+            raise DatasetError(f"{path}: mask {name!r} must list names of demos as bytes, it has {given}")

@@ -38,25 +38,24 @@ class Source:
 
 
 def part_bytes(episode: Episode, task: TaskInfo) -> bytes:
-    """Return a file of one episode: ``/episode`` and, as attributes of the file, the schema and the task's row."""
+    """Return a file of one episode: ``/episode``; schema and the task's row are attributes of the file."""
     return hdf5.image(partial(_fill, episode=episode, task=task))
 
 
-def read_part(path: Path, *, values: bool = True) -> tuple[EpisodeInfo, TaskInfo]:
-    """Check a file of one episode and return what it says of the episode and of its task.
+def read_part(path: Path) -> tuple[EpisodeInfo, TaskInfo]:
+    """Return what a file of one episode says of the episode and of its task; the arrays are checked when merged.
 
     Raises:
-        DatasetError: If anything is wrong with it.
+        DatasetError: If it is damaged, or something else.
     """
     with hdf5.opened(path) as file:
         schema.check_schema(file.attrs.get("schema"), path)
         try:
             task = schema.parse_task(json.loads(file.attrs["task"]))
-            group = file[PART]
-            name = group.attrs["task"]
+            group: Any = file[PART]
         except (KeyError, TypeError, ValueError) as error:
             raise DatasetError(f"{path} is not the file of one episode ({error})") from error
-        return schema.check_demo(group, {name: task}, str(path), values=values), task
+        return schema.read_info(group, str(path)), task
 
 
 def write_dataset(
@@ -81,7 +80,9 @@ def write_dataset(
         DatasetError: If the disk is full, the folder cannot be written to, or the result fails its check.
     """
     infos = [source.info for source in sources]
-    named = {task.replace("/", "."): [i for i, info in enumerate(infos) if info.task == task] for task in tasks}
+    named = {
+        task.replace("/", "."): [i for i, info in enumerate(infos) if info.task == task] for task in tasks
+    }
     header = schema.header_attributes(infos, tasks, versions, list(collections))
     with hdf5.writing(out), draft(out) as path:
         with hdf5.created(path) as file:
@@ -108,7 +109,7 @@ def _fill(root: h5py.h5g.GroupID, episode: Episode, task: TaskInfo) -> None:
 
 
 def _copy(file: h5py.File, sources: Sequence[Source]) -> None:
-    data = file.create_group("data", track_order=True)
+    data = h5py.Group(hdf5.put_group(file.id, "data"))
     with ExitStack() as stack:
         path, source = None, None
         for i, item in enumerate(sources):

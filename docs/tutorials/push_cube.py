@@ -6,11 +6,15 @@ from metasim.core.factors import Place
 from metasim.core.rewards import distance
 from metasim.core.scene import Box, Camera, Drive, Robot
 
+FINGERS_CLOSED = {"panda_finger_joint1": 0.0, "panda_finger_joint2": 0.0}
+
 
 @register("lab/push-cube-v0", horizon=150, instruction="push the cube to the green goal")
 class PushCube(Task):
     scene = Scene(
-        robot=Robot(model="panda", drive=Drive(kind="position", stiffness=2000.0, damping=100.0)),
+        robot=Robot(
+            model="panda", drive=Drive(kind="position", stiffness=2000.0, damping=100.0), home=FINGERS_CLOSED
+        ),
         objects={"cube": Box(size_m=(0.05, 0.05, 0.05), mass_kg=0.1, pos=(0.5, 0.0, 0.025))},
         goals=("goal",),
         cameras={"front": Camera(pos=(1.4, 0.6, 0.8), target=(0.4, 0.0, 0.1))},

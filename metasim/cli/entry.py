@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from metasim.cli.output import complain, plain
-from metasim.core.errors import MetasimError, UnknownName
+from metasim.core.errors import EngineFailure, MetasimError, UnknownName
 
 OK, NO, USAGE, INTERRUPTED = 0, 1, 2, 130
 VERBS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(words)
     except MetasimError as error:
         complain(str(error))
-        return USAGE
+        return NO if isinstance(error, EngineFailure) else USAGE
     except OSError as error:
         if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has had enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

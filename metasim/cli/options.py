@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +11,7 @@ from typing import Annotated
 import tyro
 
 from metasim.core.errors import InvalidConfig
-from metasim.core.task_files import VARIABLE, environment, load_task_module
+from metasim.core.task_files import exported, load_task_module
 
 Tasks = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="TASK...")]
 OneTask = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
@@ -71,12 +70,5 @@ def task_modules(names: Iterable[str]) -> Iterator[None]:
     TASKS.discover()
     for name in names:
         load_task_module(name)
-    before = os.environ.get(VARIABLE)
-    os.environ[VARIABLE] = environment(names)
-    try:
+    with exported(names):
         yield
-    finally:
-        if before is None:
-            del os.environ[VARIABLE]
-        else:
-            os.environ[VARIABLE] = before

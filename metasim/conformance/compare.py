@@ -10,6 +10,7 @@ from metasim.conformance.measurement import Measurement
 from metasim.conformance.suite import CHECKS, Outcome, run_checks
 
 Value = float | str | None
+UNMEASURED = "(not measured)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,7 @@ class Row:
         unit: Of all the numbers.
         why: Where the formula and the tolerance come from.
         values: What each backend measured, in the order asked for; None where it did not get that far.
+        remarks: Why each backend did not measure this check to its end; empty where it did.
     """
 
     check: str
@@ -33,6 +35,7 @@ class Row:
     unit: str
     why: str
     values: tuple[Value, ...]
+    remarks: tuple[str, ...]
 
 
 def compare_engines(
@@ -45,18 +48,32 @@ def compare_engines(
 
 
 def markdown(rows: Sequence[Row], backends: Sequence[str] = ("mujoco", "pybullet")) -> str:
-    """Return the rows as a page: numbers in a table for each check, yes or no and bit-equality as counts."""
+    """Return the rows as a page: for each check a table of numbers, and how many yes-or-no promises are kept.
+
+    What is out of its tolerance stands in bold.
+    """
     lines: list[str] = []
     for check in dict.fromkeys(row.check for row in rows):
         mine = [row for row in rows if row.check == check]
-        lines += ["", f"## {check.replace('_', ' ')}", "", _summary(check), ""]
-        lines += [f"| quantity | formula | {' | '.join(backends)} | tolerance | unit |"]
-        lines += ["|---" * (len(backends) + 4) + "|"]
-        lines += [f"| {' | '.join(_cells(row))} |" for row in mine]
-        whys = dict.fromkeys(
-            f"{row.name}: {row.why}" for row in mine if row.why and not isinstance(row.expected, str)
-        )
-        lines += ["", *(f"- {why}" for why in whys)] if whys else []
+        numbers = [row for row in mine if row.unit != "bytes" and not isinstance(row.expected, str)]
+        promises = [row for row in mine if row not in numbers]
+        lines += [
+            "",
+            f"## {check.replace('_', ' ')}",
+            "",
+            (CHECKS[check].__doc__ or "").strip().splitlines()[0],
+            "",
+        ]
+        if numbers:
+            lines += [f"| quantity | formula | {' | '.join(backends)} | tolerance | unit |"]
+            lines += ["|---" * (len(backends) + 4) + "|"]
+            lines += [f"| {' | '.join(_cells(row))} |" for row in numbers] + [""]
+            lines += [f"- {reason}" for reason in _reasons(numbers)]
+        lines += [""] if numbers else []
+        lines += _promises(promises, backends) if promises else []
+        lines += [
+            f"- {b} did not measure this: {r}" for b, r in zip(backends, mine[0].remarks, strict=True) if r
+        ]
     return "\n".join(lines).strip() + "\n"
 
 
@@ -66,38 +83,59 @@ def _rows(outcomes: Sequence[Outcome]) -> list[Row]:
     for measurements in found:
         quantities = {**measurements, **quantities}
     if not quantities:
-        reasons = tuple(outcome.skipped or outcome.error for outcome in outcomes)
-        return [_row(outcomes[0].check, Measurement(name="(not measured)", value="", expected=""), reasons)]
+        quantities[UNMEASURED] = Measurement(name=UNMEASURED, value="", expected="measured")
     return [
-        _row(outcomes[0].check, m, tuple(got[name].value if name in got else None for got in found))
+        Row(
+            check=outcomes[0].check,
+            name=name,
+            expected=m.expected,
+            tolerance=m.tolerance,
+            unit=m.unit,
+            why=m.why,
+            values=tuple(got[name].value if name in got else None for got in found),
+            remarks=tuple(outcome.skipped or outcome.error for outcome in outcomes),
+        )
         for name, m in quantities.items()
     ]
-
-
-def _row(check: str, m: Measurement, values: tuple[Value, ...]) -> Row:
-    return Row(
-        check=check,
-        name=m.name,
-        expected=m.expected,
-        tolerance=m.tolerance,
-        unit=m.unit,
-        why=m.why,
-        values=values,
-    )
 
 
 def _cells(row: Row) -> list[str]:
     tolerance = (
         "reported" if math.isinf(row.tolerance) else "exact" if row.tolerance == 0 else f"{row.tolerance:.2g}"
     )
-    return [row.name, _text(row.expected), *(_text(v) for v in row.values), tolerance, row.unit]
+    return [row.name, _text(row.expected), *(_marked(row, v) for v in row.values), tolerance, row.unit]
+
+
+def _reasons(rows: Sequence[Row]) -> list[str]:
+    whys = dict.fromkeys(row.why for row in rows)
+    if len(whys) == 1:
+        return list(whys)
+    return [f"{'; '.join(row.name for row in rows if row.why == why)}: {why}" for why in whys]
+
+
+def _promises(rows: Sequence[Row], backends: Sequence[str]) -> list[str]:
+    lines = []
+    for k, backend in enumerate(backends):
+        if not rows[0].remarks[k]:
+            broken = [f"{row.name}: {_text(row.values[k])}" for row in rows if not _kept(row, row.values[k])]
+            told = f"; not: {'; '.join(broken)}" if broken else ""
+            lines.append(
+                f"- {backend} keeps {len(rows) - len(broken)} of {len(rows)} promises without a number{told}"
+            )
+    return lines
+
+
+def _kept(row: Row, value: Value) -> bool:
+    if value is None or isinstance(value, str) or isinstance(row.expected, str):
+        return value == row.expected
+    return math.isinf(row.tolerance) or abs(value - row.expected) <= row.tolerance
+
+
+def _marked(row: Row, value: Value) -> str:
+    return _text(value) if value is None or _kept(row, value) else f"**{_text(value)}**"
 
 
 def _text(value: Value) -> str:
     if value is None:
-        return "not reached"
+        return "-"
     return value.replace("|", "\\|") if isinstance(value, str) else f"{value:.6g}"
-
-
-def _summary(check: str) -> str:
-    return (CHECKS[check].__doc__ or "").strip().splitlines()[0]

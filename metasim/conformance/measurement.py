@@ -58,7 +58,7 @@ class Measurement:
 
     def __str__(self) -> str:
         """Return ``name: measured ..., expected ... +- ... (why)``."""
-        margin = f" +- {_short(self.tolerance)}" if self.tolerance else ""
+        margin = f" +- {_short(self.tolerance)}" if 0 < self.tolerance < math.inf else ""
         unit = f" {self.unit}" if self.unit else ""
         numbers = f"measured {_short(self.value)}, expected {_short(self.expected)}{margin}{unit}"
         return f"{self.name}: {numbers} ({self.why})"
@@ -83,6 +83,7 @@ def near(name: str, value: Any, expected: Any, tolerance: float, unit: str, why:
     """Return a measurement of two numbers, or of the largest difference of two arrays (expected 0)."""
     measured, wanted = np.asarray(value, float), np.asarray(expected, float)
     if measured.ndim or wanted.ndim:
+        name += " (largest difference)"
         measured, wanted = np.abs(measured - wanted).max(initial=0.0), np.zeros(())
     return Measurement(
         name=name, value=float(measured), expected=float(wanted), tolerance=tolerance, unit=unit, why=why

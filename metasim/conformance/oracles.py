@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from metasim.core.rotation import matrix_from_quat, normalize, quat_mul, rotate
+from metasim.core.rotation import matrix_from_quat, normalize, quat_conj, quat_mul, rotate, rotation_vector
 
 Array = Any
 FREE, BALL, SLIDE, HINGE = range(4)
+NUDGE = 1e-6
 
 
 def pendulum_period(inertia: float, mass: float, distance: float, gravity: float, amplitude: float) -> float:
@@ -116,6 +117,44 @@ def _move(mj: Any, j: int, q: Array, pos: Array, quat: Array) -> tuple[Array, Ar
     turn = normalize(q[:4]) if kind == BALL else axis_angle(axis * (q[0] - mj.qpos0[int(mj.jnt_qposadr[j])]))
     turned = quat_mul(quat, turn)
     return anchor - rotate(turned, mj.jnt_pos[j]), turned
+
+
+def moved(mj: Any, qpos: Array, step: Array) -> Array:
+    """Return the coordinates ``(nq,)`` a small ``step`` ``(nv,)`` away; free joints turn about body axes."""
+    result = qpos.copy()
+    for j in range(mj.njnt):
+        q, v = int(mj.jnt_qposadr[j]), int(mj.jnt_dofadr[j])
+        if int(mj.jnt_type[j]) == FREE:
+            result[q : q + 3] += step[v : v + 3]
+            result[q + 3 : q + 7] = quat_mul(qpos[q + 3 : q + 7], axis_angle(step[v + 3 : v + 6]))
+        else:
+            result[q] += step[v]
+    return result
+
+
+def rates(mj: Any, qpos: Array, qvel: Array, kind: str) -> tuple[Array, Array]:
+    """Return the linear and angular velocities ``(K, 3)`` of all frames of a kind, by central difference."""
+    (p0, r0), (p1, r1) = (
+        forward_kinematics(mj, moved(mj, qpos, sign * NUDGE * qvel))[kind] for sign in (-1, 1)
+    )
+    return (p1 - p0) / (2 * NUDGE), rotation_vector(quat_mul(r1, quat_conj(r0))) / (2 * NUDGE)
+
+
+def momenta(mj: Any, qpos: Array, qvel: Array, bodies: Array) -> dict[str, Array]:
+    """Return momentum, angular momentum about the common centre, and energy of some bodies, world axes."""
+    pos, quat = (frames[bodies] for frames in forward_kinematics(mj, qpos)["body"])
+    linear, angular = (v[bodies] for v in rates(mj, qpos, qvel, "body"))
+    mass, lever = mj.body_mass[bodies][:, None], rotate(quat, mj.body_ipos[bodies])
+    centre, velocity = pos + lever, linear + np.cross(angular, lever)
+    axes = quat_mul(quat, mj.body_iquat[bodies])
+    spin = rotate(axes, mj.body_inertia[bodies] * rotate(quat_conj(axes), angular))
+    middle = (mass * centre).sum(axis=0) / mass.sum()
+    kinetic = 0.5 * ((mass * velocity**2).sum() + (spin * angular).sum())
+    return {
+        "momentum": (mass * velocity).sum(axis=0),
+        "angular momentum": (np.cross(centre - middle, mass * velocity) + spin).sum(axis=0),
+        "energy": kinetic - (mass * centre * mj.opt.gravity).sum(),
+    }
 
 
 def turn_between(a: Array, b: Array) -> Array:

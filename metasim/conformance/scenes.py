@@ -99,6 +99,7 @@ DRIVES: Mapping[str, Robot] = {
     "spring": _slider(Drive(kind="position", stiffness=200.0, damping=12.0), 0.0),
     "cruise": _slider(Drive(kind="velocity", damping=8.0), 1.0),
     "thrust": _slider(Drive(kind="effort"), 2.0),
+    "tame": _slider(Drive(kind="effort", effort_limit=2.0), 4.0),
     "weak": _slider(Drive(kind="position", stiffness=200.0, damping=12.0, effort_limit=3.0), 3.0),
 }
 DRIVE_READS = Reads(joints=tuple(f"{name}/rail" for name in DRIVES))
@@ -140,6 +141,23 @@ SCENES: Mapping[str, tuple[Scene, Reads]] = {
             contacts=tuple((name, "ground") for name in ("crate", "orb", "drum", "pill", "chest/wedge")),
         ),
     ),
+    "filters": (
+        Scene(base=_file("filters")),
+        Reads(
+            joints=(
+                "plain",
+                "sought",
+                "seeking",
+                "other",
+                "ghost",
+                "lower",
+                "excluded",
+                "child",
+                "grandchild",
+            )
+        ),
+    ),
+    "roll": (Scene(base=_file("roll")), Reads(joints=("ball",))),
     "plant": (Scene(base=_file("plant")), Reads(joints=("geared", "oiled", "sprung", "ranged", "wrist"))),
     "pucks": (
         Scene(objects=PUCKS, ground=False, physics=FLOATING),

@@ -16,6 +16,7 @@ from metasim.conformance.checks import (
     motion,
     parameters,
     pictures,
+    snapshots,
     state,
     worlds,
 )
@@ -23,7 +24,19 @@ from metasim.conformance.measurement import Check, ConformanceFailure, Measureme
 from metasim.core.backend import BACKENDS, Backend
 from metasim.core.errors import UnknownName, UnsupportedFeature
 
-_MODULES = (motion, contact, control, forces, kinematics, state, parameters, worlds, errors, pictures)
+_MODULES = (
+    motion,
+    contact,
+    control,
+    forces,
+    kinematics,
+    state,
+    snapshots,
+    parameters,
+    worlds,
+    errors,
+    pictures,
+)
 CHECKS: Mapping[str, Check] = {check.__name__: check for module in _MODULES for check in module.CHECKS}
 """Check name to check, in the order in which they run."""
 DRAWING = frozenset({"rgb", "depth", "segmentation"})

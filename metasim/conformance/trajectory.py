@@ -19,6 +19,12 @@ def look(state: State) -> list[Array]:
     return [state.qpos.copy(), state.qvel.copy(), frames, contacts]
 
 
+def goals(backend: Backend) -> list[Array]:
+    """Return copies of all targets ``(N, ...)``."""
+    targets = backend.targets
+    return [targets.ctrl.copy(), targets.mocap_pos.copy(), targets.mocap_quat.copy()]
+
+
 def fly(
     backend: Backend, steps: int, *, begin: int = 0, clones: int | None = None, first_world: int = 0
 ) -> list[Array]:

@@ -12,13 +12,15 @@ import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
 from metasim.core.errors import InvalidConfig, MetasimError
 
 VARIABLE = "METASIM_TASK_MODULES"
+_PREFIX = "metasim_task_file_"
 
 
 def load_environment() -> None:
@@ -27,14 +29,33 @@ def load_environment() -> None:
         load_task_module(name)
 
 
-def environment(names: Iterable[str]) -> str:
-    """Return the value of :data:`VARIABLE` that makes other processes load these, and what it named before."""
-    before = [name for name in os.environ.get(VARIABLE, "").split(os.pathsep) if name]
+@contextmanager
+def exported(names: Iterable[str]) -> Iterator[None]:
+    """Have processes that are started meanwhile load these files and modules, besides what :data:`VARIABLE` names."""
+    before = os.environ.get(VARIABLE)
     files = [str(Path(name).resolve()) if _is_file(name) else name for name in names]
     for file in files:
         if os.pathsep in file:
             raise InvalidConfig(f"a task module's path may not contain {os.pathsep!r}: {file!r}")
-    return os.pathsep.join(dict.fromkeys([*before, *files]))
+    named = [name for name in (before or "").split(os.pathsep) if name]
+    os.environ[VARIABLE] = os.pathsep.join(dict.fromkeys([*named, *files]))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[VARIABLE]
+        else:
+            os.environ[VARIABLE] = before
+
+
+def origins(items: Iterable[type]) -> list[str]:
+    """Return files or modules that other processes must load to know these classes; none for metasim's own.
+
+    A class of the main script has none either: processes that are spawned import that script by themselves.
+    """
+    modules = dict.fromkeys(item.__module__ for item in items)
+    foreign = [name for name in modules if name.partition(".")[0] not in ("metasim", "__main__", "__mp_main__")]
+    return [_origin(name) for name in foreign]
 
 
 def load_task_module(name: str) -> ModuleType:
@@ -44,7 +65,7 @@ def load_task_module(name: str) -> ModuleType:
         InvalidConfig: If there is no such file or module, or it raises; the message says in which line.
     """
     path = Path(name).resolve()
-    key = f"metasim_task_file_{path.stem}_{hashlib.blake2b(str(path).encode(), digest_size=6).hexdigest()}"
+    key = f"{_PREFIX}{path.stem}_{hashlib.blake2b(str(path).encode(), digest_size=6).hexdigest()}"
     if key in sys.modules:
         return sys.modules[key]
     if _is_file(name) and not path.is_file():
@@ -55,6 +76,13 @@ def load_task_module(name: str) -> ModuleType:
         raise InvalidConfig(f"task module {name!r}{_line(error, path)}: {error}") from error
     except Exception as error:  # a stranger's file may raise anything
         raise InvalidConfig(f"task module {name!r}{_line(error, path)}: {type(error).__name__}: {error}") from error
+
+
+def _origin(module: str) -> str:
+    top = module.partition(".")[0]
+    if any(finder.find_spec(top, None) for finder in sys.meta_path):  # other than importlib's, blind to sys.modules
+        return module
+    return str(getattr(sys.modules.get(module), "__file__", None) or module)
 
 
 def _is_file(name: str) -> bool:

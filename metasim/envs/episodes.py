@@ -104,8 +104,17 @@ class Episodes:
         return self.task.observe(state, memory)
 
     def example(self, seed: EpisodeSeed) -> Mapping[str, Array]:
-        """Return one world's first observation ``(1, K)``, to learn the layout; the world still has to be begun."""
+        """Return one world's first observation ``(1, K)``, to learn the layout; the world still has to be begun.
+
+        Every function of the task is called once, so that a read it did not declare is found now.
+        """
         observation = {k: v.copy() for k, v in self.begin(np.zeros(1, np.int64), [seed]).items()}
+        state, memory = self.backend.state, self.memory
+        action = np.zeros((self.num_worlds, self.action_size), np.float32)
+        memory = self.task.advance(state, memory, action)
+        self.task.reward(state, memory, action)
+        self.task.success(state, memory)
+        self.task.terminated(state, memory)
         self.seeds[0], self._running = None, False
         return observation
 

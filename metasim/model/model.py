@@ -43,6 +43,7 @@ class Model:
         spec = self.spec.copy()
         spec.compiler.discardvisual = False
         model = compile_spec(spec)
+        model.site_sameframe[:] = 0  # as in ``mj``: sites may be moved per world
         if model.nq != self.mj.nq or model.nbody != self.mj.nbody:
             raise InvalidModel("the visual model has other bodies or joints than the physical one")
         return model

@@ -102,15 +102,15 @@ def png(rgb: Array) -> bytes:
 
 
 def label(rgb: Array, text: str) -> Array:
-    """Return the picture with a line of text under it."""
+    """Return the picture with a line of text above it."""
     from PIL import Image, ImageDraw, ImageFont
 
     rgb = _checked(rgb)
-    size = max(11, rgb.shape[1] // 20)
-    page = Image.new("RGB", (rgb.shape[1], rgb.shape[0] + size + size // 2), PAPER)
-    page.paste(Image.fromarray(rgb), (0, 0))
-    font = ImageFont.load_default(size)
-    ImageDraw.Draw(page).text((size // 3, rgb.shape[0]), text, fill=INK, font=font)
+    size = max(11, rgb.shape[1] // 24)
+    top = size + size // 2
+    page = Image.new("RGB", (rgb.shape[1], rgb.shape[0] + top), PAPER)
+    page.paste(Image.fromarray(rgb), (0, top))
+    ImageDraw.Draw(page).text((size // 3, size // 8), text, fill=INK, font=ImageFont.load_default(size))
     return np.asarray(page)
 
 

@@ -1,4 +1,4 @@
-"""Work lists: shards of them, a local pool of processes to run the shards, and files that are there whole or not at all."""
+"""Work: shards of a list, a pool of processes to run them, and files that are there whole or not at all."""
 
 from metasim.work.files import draft, write_atomically
 from metasim.work.local import Emit, run_shards, shards

@@ -13,10 +13,10 @@ DRAFT_SUFFIX = ".tmp"
 
 @contextmanager
 def draft(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a name beside ``path`` to write to; what stands there at the end is flushed to disk and renamed to ``path``.
+    """Give a name to write to; what stands there in the end is flushed to disk and renamed to ``path``.
 
-    A reader sees the old file or the new one, never a part; a failure leaves the old one and no draft. Missing folders
-    are made. Hidden files that end in ``.tmp`` are what a killed process left.
+    A reader sees the old file or the new one, never a part; a failure leaves the old one and no draft.
+    Missing folders are made. Hidden files that end in ``.tmp`` are what a killed process left.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """A pool of processes on this machine: one process a shard, at most ``workers`` at a time.
 
-Workers are spawned, never forked: engines and BLAS have threads, which a fork would break. Ctrl-C reaches the parent
-only, which stops its workers; a worker whose parent dies, however it dies, ends as well.
+Workers are spawned, never forked: engines and BLAS have threads, which a fork would break. Ctrl-C reaches the
+parent only, which stops its workers; a worker whose parent dies, however it dies, ends as well.
 """
 
 from __future__ import annotations
@@ -65,9 +65,10 @@ def run_shards(
 ) -> list[R]:
     """Run ``function(shard, emit)`` on every shard and return the results in the shards' order.
 
-    With one worker, or one shard, everything runs in this process; else in spawned ones, so that ``function``, shards,
-    events and results must pickle and a script needs ``if __name__ == "__main__"``. A worker computes with one thread.
-    A shard that fails does not stop the others; the first failure is raised when all have ended.
+    With one worker, or one shard, everything runs in this process; else in spawned ones, so that
+    ``function``, shards, events and results must pickle and a script needs ``if __name__ == "__main__"``. A
+    worker computes with one thread. A shard that fails does not stop the others; the first failure is raised
+    when all have ended.
 
     Args:
         function: What to do with one shard.
@@ -97,7 +98,8 @@ def _results(outcomes: Sequence[_Outcome]) -> list[Any]:
     if failed:
         error = outcomes[failed[0]].error
         assert error is not None
-        error.add_note(f"in shard {failed[0]} of {len(outcomes)}")
+        if len(outcomes) > 1:
+            error.add_note(f"in shard {failed[0]} of {len(outcomes)}")
         if failed[1:]:
             error.add_note(f"shards {failed[1:]} failed too; the first of them: {outcomes[failed[1]].error}")
         raise error
@@ -132,7 +134,9 @@ class _Pool:
         process = self._context.Process(
             target=_work, args=(self._function, self._shards[index], theirs), daemon=False
         )
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited, until it ignores Ctrl-C
+        before = signal.pthread_sigmask(
+            signal.SIG_BLOCK, {signal.SIGINT}
+        )  # inherited, until it ignores Ctrl-C
         try:
             process.start()
         finally:

@@ -114,8 +114,8 @@ def over(see: View, spot: Array, height: Array | float) -> Array:
 def grasp(see: View, spot: Array, then: Plan, clearance: float = 0.08) -> Plan:
     """Come down on `spot` (N, 3) with open fingers, close them, and once they have stopped follow `then`.
 
-    A hand that cannot come all the way down closes where it stops. What is held may slip by 3 cm down and 5 cm
-    sideways before it is let go and grasped anew.
+    A hand that cannot come all the way down closes where it stops. What is held may slip by 3 cm down or 5 cm
+    aside before it is let go and grasped anew.
     """
     closed, stopped = see.opening < 0.8, see.drift[:, 2] > -0.0005
     aside = gap_xy(see.hand, spot) > np.where(closed, 0.05, 0.02)

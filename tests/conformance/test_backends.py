@@ -4,7 +4,7 @@ import importlib.util
 
 import pytest
 
-from metasim.conformance import CHECKS, run_check
+from metasim.conformance import CHECKS, run_check, suite
 from metasim.core.backend import BACKENDS
 
 ENGINES = tuple(BACKENDS)
@@ -20,3 +20,7 @@ def test_the_contract_is_kept(engine: str, check: str) -> None:
         pytest.skip(outcome.skipped)
     assert outcome.measurements or outcome.error
     assert not outcome.problems, "\n" + "\n".join(outcome.problems)
+
+
+def test_no_check_hides_another_of_its_name() -> None:
+    assert len(CHECKS) == sum(len(module.CHECKS) for module in suite._MODULES)

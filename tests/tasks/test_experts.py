@@ -127,7 +127,8 @@ def test_the_module_needs_numpy_alone() -> None:
 class IdealHand:
     """A hand that follows its target with a lag of 3.5 steps; its closed fingers carry a puck along."""
 
-    def __init__(self, obj: np.ndarray, goal: np.ndarray) -> None:
+    def __init__(self, obj: np.ndarray, goal: np.ndarray, floor_m: float = 0.05) -> None:
+        self.floor_m = floor_m
         self.hand = np.tile((0.0, 0.6, 0.2), (len(obj), 1))
         self.target, self.opening, self.obj, self.goal = self.hand.copy(), np.ones(len(obj)), obj.copy(), goal
         self.last = self.frame()
@@ -140,10 +141,10 @@ class IdealHand:
         frame = self.frame()
         action = act(np.concatenate([frame, self.last, self.goal], axis=1)).astype(float)
         self.last = frame
-        self.target = np.clip(self.target + 0.01 * action[:, :3], (-0.5, 0.4, 0.05), (0.5, 1.0, 0.5))
+        self.target = np.clip(self.target + 0.01 * action[:, :3], (-0.5, 0.4, self.floor_m), (0.5, 1.0, 0.5))
         move = (self.target - self.hand) / 3.5
         off = np.abs(self.hand - self.obj)
-        around = (off[:, 0] < 0.015) & (off[:, 1] < 0.02) & (off[:, 2] < 0.04)
+        around = (off[:, 0] < 0.015) & (off[:, 1] < 0.02) & (off[:, 2] < 0.06)
         self.opening = np.clip(self.opening - 0.06 * action[:, 3], np.where(around, 0.45, 0.3), 1.0)
         held = around & (self.opening < 0.46)
         self.hand = self.hand + move
@@ -166,6 +167,15 @@ def test_an_ideal_hand_brings_the_puck_to_the_goal_and_again_when_it_is_lost(
         world.step(act)
     assert np.all(np.linalg.norm(world.obj - world.goal, axis=1) < 0.02)
     world.obj = world.obj * (1.0, 1.0, 0.0) + (0.06, -0.1, 0.02)  # torn from the fingers
+    for _ in range(150):
+        world.step(act)
+    assert np.all(np.linalg.norm(world.obj - world.goal, axis=1) < 0.02)
+
+
+@pytest.mark.parametrize("name", ["push", "pick-place"])
+def test_a_hand_that_cannot_come_all_the_way_down_grasps_where_it_stops(name: str) -> None:
+    world, act = ideal(name, 0.1, 0.1)
+    world.floor_m = 0.07  # 2 cm above where it should close
     for _ in range(150):
         world.step(act)
     assert np.all(np.linalg.norm(world.obj - world.goal, axis=1) < 0.02)

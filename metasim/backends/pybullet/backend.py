@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from metasim.backends.pybullet import parameters, state
+from metasim.backends.pybullet import dynamics, parameters, state
 from metasim.backends.pybullet.worker import Pool
 from metasim.backends.pybullet.worlds import Job
 from metasim.core.backend import Backend, Images, Start, Targets, finite_rows, world_rows
@@ -147,8 +147,8 @@ class PybulletBackend(Backend):
 
     def get_parameter(self, parameter: str, name: str) -> Array:
         """Return a parameter's present values."""
-        k = parameters.index(self._model, parameter, name)
-        return np.concatenate(self._ready().call("get_parameter", parameter, k))
+        pool = self._ready()
+        return np.concatenate(pool.call("get_parameter", parameter, parameters.index(self._model, parameter, name)))
 
     def apply_wrench(self, body: str, wrench: Array, worlds: Array | None = None) -> None:
         """Apply force and torque at a body's centre of mass until changed."""
@@ -161,7 +161,8 @@ class PybulletBackend(Backend):
 
     def jacobian(self, kind: str, name: str, worlds: Array | None = None) -> Array:
         """Return linear over angular rows of a body's or site's origin."""
-        raise UnsupportedFeature("jacobian is being built")
+        pool, rows = self._ready(), world_rows(worlds, self.num_worlds)
+        return np.concatenate(pool.call_rows("jacobian", rows, kind, dynamics.frame(self._model, kind, name)))
 
     def render(
         self,
@@ -173,6 +174,7 @@ class PybulletBackend(Backend):
         worlds: Array | None = None,
     ) -> Images:
         """Return pictures."""
+        self._ready()
         raise UnsupportedFeature("render is being built")
 
     def _ready(self) -> Pool:

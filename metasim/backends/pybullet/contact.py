@@ -50,7 +50,7 @@ class ContactReader:
         out[:] = 0.0
         for point in p.getContactPoints(physicsClientId=client):
             rows = self._rows.get(point[1:5])
-            if rows and point[8] <= 0.0:
+            if rows and (point[8] <= 0.0 or point[9] > 0.0):
                 force = np.array(point[7]) * point[9] + np.array(point[11]) * point[10] + np.array(point[13]) * point[12]
                 for k, sign in rows:
                     out[k, 0] += 1.0

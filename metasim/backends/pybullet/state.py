@@ -141,7 +141,9 @@ def resolve(model: Model, shared: Shared, start: Start, rows: Array) -> Placemen
         j = info.index("joint", name)
         q, v = int(info.qpos_start[j]), int(info.dof_start[j])
         width, speed = (7, 6) if info.joint_types[j] == "free" else (1, 1)
-        qpos[:, q : q + width] = finite_rows(f"joint {name!r}", _column(values, width), (n, width))
+        column = _column(values, width)
+        width = min(width, column.shape[-1]) if column.ndim else width
+        qpos[:, q : q + width] = finite_rows(f"joint {name!r}", column, (n, width))
         velocity = start.velocities.get(name, np.zeros(speed))
         qvel[:, v : v + speed] = finite_rows(f"velocity of {name!r}", _column(velocity, speed), (n, speed))
     mocap_pos, mocap_quat = shared.mocap_pos[rows], shared.mocap_quat[rows]

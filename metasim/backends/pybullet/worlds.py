@@ -17,7 +17,7 @@ import numpy as np
 import pybullet as p
 from mujoco import batch
 
-from metasim.backends.pybullet import parameters, world
+from metasim.backends.pybullet import dynamics, parameters, world
 from metasim.backends.pybullet.contact import ContactReader, labels
 from metasim.backends.pybullet.control import MOTOR_FORCE, Controller, mirror_model
 from metasim.backends.pybullet.model import make_plan
@@ -72,9 +72,11 @@ class Worlds:
         self.reader = ContactReader(self.m, job.pairs, self.plan.surfaces, self.wired)
         self.bullet = parameters.InBullet(self.m, self.plan, pairs, self.wired, self.clients)
         self._sensors, self._xpos, self._xquat = (self.mirror.bind(f) for f in ("sensordata", "xpos", "xquat"))
+        self.mirror.bind("site_xpos")
         self.qpos, self.qvel = np.tile(job.home_qpos, (n, 1)), np.zeros((n, self.m.nv))
         self.wrench = np.zeros((n, self.m.nbody, 6))
         self._pushed: list[tuple[int, int]] = []
+        self._written = False
         self._placed = np.full((n, len(self.plan.parts), 7), np.nan)
         self._mocaps = [(body, k, int(self.m.body_mocapid[k])) for body, k in self.wired.fixed if self.m.body_mocapid[k] >= 0]
         self.mirror.ctrl[:] = job.home_ctrl
@@ -85,6 +87,9 @@ class Worlds:
     # -- time ---------------------------------------------------------------------------------------------------
     def step(self, substeps: int) -> None:
         """Advance the sound worlds."""
+        if self._written:
+            self._written = False
+            self._find_failures()
         self._take_targets()
         active = np.flatnonzero(self.shared.failed == 0).tolist()
         for _ in range(substeps):
@@ -206,6 +211,7 @@ class Worlds:
     def write_state(self, rows: Array, qpos: Array, qvel: Array) -> None:
         """Set all coordinates."""
         self.qpos[rows], self.qvel[rows] = qpos, qvel
+        self._written = True
         self.control.load[rows] = 0.0
         self.mirror.qacc_warmstart[rows] = 0.0
         self.shared.contacts[rows] = 0.0
@@ -335,8 +341,18 @@ class Worlds:
         return values
 
     def mass_matrix(self, rows: Array) -> Array:
-        """Return the joint-space inertia ``(n, nv, nv)`` that Bullet computes, armature added."""
-        return np.zeros((len(rows), self.m.nv, self.m.nv))
+        """Return the joint-space inertia ``(n, nv, nv)``: Bullet's, and the armature that the controller adds."""
+        result = np.zeros((len(rows), self.m.nv, self.m.nv))
+        for row, i in enumerate(rows.tolist()):
+            for tree in self.wired.trees:
+                dofs, inertia = dynamics.tree_inertia(self.clients[i], tree, self.qpos[i])
+                result[row][np.ix_(dofs, dofs)] = inertia
+        return result + np.diag(self.m.dof_armature)
+
+    def jacobian(self, rows: Array, kind: str, k: int) -> Array:
+        """Return the Jacobian ``(n, 6, nv)`` of a frame's origin."""
+        self._refresh(rows)
+        return dynamics.jacobian(self.mirror, kind, k, rows)
 
     def close(self) -> None:
         """Close the clients."""

@@ -107,6 +107,62 @@ def shapes(make: BackendFactory) -> list[Measurement]:
         return measured
 
 
+def collision_rules(make: BackendFactory) -> list[Measurement]:
+    """Who touches whom follows contype and conaffinity, exclusions, and parents and children."""
+    steps = 250
+    fallen = 0.055 - GRAVITY * STEP_S**2 * steps * (steps + 1) / 2
+    soft = "the floor is at 0; contacts are soft"
+    expected = {
+        "plain": (0.05, 1e-3, soft),
+        "sought": (0.05, 1e-3, f"its conaffinity has the floor's contype; {soft}"),
+        "seeking": (0.05, 1e-3, f"its contype is in the floor's conaffinity; {soft}"),
+        "other": (fallen, 1e-9, "shares no bit with the floor: free fall"),
+        "ghost": (fallen, 1e-9, "touches nothing: free fall"),
+        "lower": (0.05, 1e-3, soft),
+        "excluded": (0.05, 1e-3, "falls through the box that it is excluded from, onto the floor"),
+    }
+    with opened(make, "filters") as backend:
+        state = backend.step(steps)
+        heights = [
+            near(f"height of {name}", state.joint(name).pos[0, 2], height, tolerance, "m", why)
+            for name, (height, tolerance, why) in expected.items()
+        ]
+        child, grandchild = (state.joint(name).pos[0, 0] for name in ("child", "grandchild"))
+        return [
+            *heights,
+            near(
+                "child on its fixed parent",
+                child,
+                -0.01,
+                1e-3,
+                "m",
+                "a parent that cannot move counts as the world",
+            ),
+            near(
+                "grandchild inside its parent",
+                grandchild,
+                0.0,
+                1e-6,
+                "m",
+                "a link does not touch the next one",
+            ),
+        ]
+
+
+def rolling(make: BackendFactory) -> list[Measurement]:
+    """A ball that starts sliding ends up rolling at 5/7 of its speed, whatever the friction."""
+    with opened(make, "roll") as backend:
+        rest = {"ball": backend.step(200).joint("ball").pos.copy()}
+        backend.write(Start(joints=rest, velocities={"ball": [[1.0, 0, 0, 0, 0, 0]]}))
+        speed = backend.step(250).joint("ball").vel[0].copy()
+        spin = backend.state.joint("ball").vel[0, 3:]
+        why = "angular momentum about the point of contact, I = 2/5 m r^2"
+        return [
+            near("speed", speed[0], 5 / 7, 0.01, "m/s", why),
+            near("speed over spin", speed[0] / np.linalg.norm(spin), 0.05, 1e-3, "m", "rolls: v = w r"),
+        ]
+
+
 @needs("contact_force")
 def friction_slide(make: BackendFactory) -> list[Measurement]:
     """A box pushed over the floor slows by mu g, feels mu m g, and stops after v^2 / (2 mu g)."""
@@ -184,4 +240,4 @@ def impulse_balance(make: BackendFactory) -> list[Measurement]:
         ]
 
 
-CHECKS = (drop_to_rest, stack, shapes, friction_slide, impulse_balance)
+CHECKS = (drop_to_rest, stack, shapes, collision_rules, rolling, friction_slide, impulse_balance)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from metasim.conformance.measurement import BackendFactory, Measurement, near
-from metasim.conformance.oracles import pendulum_period
-from metasim.conformance.scenes import GRAVITY, STEP_S, opened
+from metasim.conformance.oracles import momenta, pendulum_period
+from metasim.conformance.scenes import GRAVITY, STEP_S, model, opened
 from metasim.core.backend import Backend, Start
-from metasim.core.rotation import rotate
+from metasim.core.rotation import normalize, rotate
 
 Array = Any
 BOB_KG, BOB_M, BOB_INERTIA = 1.3, 0.6, 0.012 + 1.3 * 0.6**2
@@ -90,6 +90,36 @@ def spin(make: BackendFactory) -> list[Measurement]:
         ]
 
 
+def linkage(make: BackendFactory) -> list[Measurement]:
+    """A thrown linkage gains momentum by its weight alone; angular momentum and energy stay."""
+    mj, info = model("tree").mj, model("tree").info
+    thrown = np.array([info.index("body", name) for name in ("base", "turret", "mast", "wrist")])
+    rng = np.random.default_rng(4)
+    qpos, qvel = rng.uniform(-0.4, 0.4, mj.nq), rng.uniform(-1.0, 1.0, mj.nv)
+    qpos[3:7] = normalize(np.array([0.9, 0.1, -0.3, 0.2]))
+    with opened(make, "tree") as backend:
+        backend.write_state(qpos[None], qvel[None])
+        before, whole = momenta(mj, qpos, qvel, thrown), momenta(mj, qpos, qvel, np.arange(1, mj.nbody))
+        state = backend.step(100)
+        end = state.qpos[0].copy(), state.qvel[0].copy()
+    after = momenta(mj, *end, thrown)
+    weight = float(mj.body_mass[thrown].sum()) * GRAVITY * np.array([0, 0, -1.0])
+    first = "first-order integrator, 0.2 s at 1 rad/s"
+    spin, energy = "angular momentum", momenta(mj, *end, np.arange(1, mj.nbody))["energy"]
+    return [
+        near(
+            "momentum",
+            after["momentum"],
+            before["momentum"] + 0.2 * weight,
+            2e-3,
+            "kg m/s",
+            f"P + m g t; {first}",
+        ),
+        near(spin, after[spin], before[spin], 1e-3, "kg m^2/s", f"about the centre; {first}"),
+        near("energy", energy, whole["energy"], 0.1, "J", "falling in steps loses m g^2 t dt / 2 = 0.09 J"),
+    ]
+
+
 def momentum(make: BackendFactory) -> list[Measurement]:
     """Two colliding balls keep their momentum, and a motor inside a floating body changes none."""
     why = "only internal forces; rounding"
@@ -159,4 +189,4 @@ def _momenta(qpos: Array, qvel: Array) -> dict[str, Any]:
     }
 
 
-CHECKS = (free_fall, pendulum, spin, momentum)
+CHECKS = (free_fall, pendulum, spin, linkage, momentum)

@@ -1,4 +1,4 @@
-"""State in and out: writing, reading, resetting, snapshots and dumps."""
+"""State in and out: writing, placing, resetting, and what may be done with what is read."""
 
 from __future__ import annotations
 
@@ -8,14 +8,43 @@ from typing import Any
 import numpy as np
 
 from metasim.conformance.measurement import BackendFactory, Measurement, holds, near, needs, same
-from metasim.conformance.scenes import opened
-from metasim.conformance.trajectory import fly, look, scatter
-from metasim.core.backend import Backend, Start
+from metasim.conformance.oracles import forward_kinematics
+from metasim.conformance.scenes import model, opened
+from metasim.conformance.trajectory import fly, goals, look
+from metasim.core.backend import Start
 from metasim.core.rotation import quat_mul
 
 Array = Any
 WORLDS = 3
 TURN = np.array([0.8, 0.2, -0.4, 0.4])
+
+
+def beginning(make: BackendFactory) -> list[Measurement]:
+    """A loaded world stands at the model's initial state, at rest, with targets that hold it there."""
+    measured = []
+    for scene in ("tree", "drives", "mocap"):
+        with opened(make, scene, 2) as backend:
+            info, state, targets = backend.info, backend.state, backend.targets
+            frames = forward_kinematics(model(scene).mj, info.home_qpos)["body"][0]
+            names = model(scene).reads.bodies
+            poses = {name: state.body(name).pos for name in names}
+            off = [np.abs(pos - frames[info.index("body", name)]).max() for name, pos in poses.items()]
+            why = "before the first step"
+            measured += [
+                near(f"{scene}: positions", state.qpos, np.tile(info.home_qpos, (2, 1)), 1e-12, "", why),
+                near(f"{scene}: velocities", state.qvel, np.zeros_like(state.qvel), 1e-12, "", why),
+                near(f"{scene}: bodies", max(off, default=0.0), 0.0, 1e-6, "m", why),
+                near(f"{scene}: controls", targets.ctrl, np.tile(info.home_ctrl, (2, 1)), 1e-12, "", why),
+                near(
+                    f"{scene}: mocap",
+                    targets.mocap_pos,
+                    np.tile(info.mocap_home[:, :3], (2, 1, 1)),
+                    1e-12,
+                    "m",
+                    why,
+                ),
+            ]
+    return measured
 
 
 def round_trip(make: BackendFactory) -> list[Measurement]:
@@ -103,7 +132,7 @@ def reset(make: BackendFactory) -> list[Measurement]:
         used.set_parameter("friction", "tile", np.array([0.2, 0.3]))
         used.reset()
         again = look(used.state)
-        targets = same("targets after reset", _targets(used), _targets(fresh), "those of the model")
+        targets = same("targets after reset", goals(used), goals(fresh), "those of the model")
         why = "nothing of what ran before is left"
         return [
             same("coordinates and frames after reset", again[:3], new[:3], why),
@@ -134,81 +163,13 @@ def written_contacts(make: BackendFactory) -> list[Measurement]:
         ]
 
 
-def snapshot(make: BackendFactory) -> list[Measurement]:
-    """A restored snapshot continues to the bit: later, in other worlds, and after anything else happened."""
-    exact = "the same arithmetic from the same state"
-    with opened(make, "heap", WORLDS) as backend:
-        scatter(backend)
-        backend.apply_wrench("brick", np.array([0.3, 0.1, 0.2, 0.0, 0.01, 0.0]))
-        fly(backend, 60)
-        kept, then = backend.snapshot(), look(backend.state)
-        goals = _targets(backend)
-        first = fly(backend, 40, begin=10)
-        backend.apply_wrench("brick", np.zeros(6))
-        fly(backend, 30, begin=25)
-        backend.restore(kept)
-        measured = [
-            same("reads after restore", look(backend.state), then, "contacts of the last substep included"),
-            same("targets after restore", _targets(backend), goals, "part of the snapshot"),
-            same("continuation after restore", fly(backend, 40, begin=10), first, exact),
-        ]
-        backend.restore(kept, np.array([0, 1]), rows=np.array([2, 2]))
-        moved = fly(backend, 40, begin=10, clones=2)
-        measured += [
-            same(
-                f"continuation of world 2 in world {i}",
-                [a[:, i] for a in moved],
-                [a[:, 2] for a in first],
-                exact,
-            )
-            for i in (0, 1)
-        ]
-        part = backend.snapshot(np.array([1]))
-        after = fly(backend, 20, begin=10, clones=2)
-        backend.reset()
-        backend.restore(part, np.array([2]))
-        again = fly(backend, 20, begin=10, clones=2)
-        why = "a row of its own"
-        measured.append(
-            same(
-                "continuation of a partial snapshot", [a[:, 2] for a in again], [a[:, 1] for a in after], why
-            )
-        )
-        return measured
-
-
-def dump(make: BackendFactory) -> list[Measurement]:
-    """Dumped rows in a fresh backend give the same coordinates and, without contact, the same motion."""
-    with opened(make, "arm", WORLDS) as backend, opened(make, "arm", WORLDS) as fresh:
-        backend.write(Start(joints={"shoulder": [[0.9], [-0.4], [1.4]], "elbow": [[-0.5], [0.8], [0.1]]}))
-        fly(backend, 30)
-        rows = backend.dump()
-        fresh.load_dump(rows[[1]], worlds=np.array([2]))
-        fresh.load_dump(rows[:2], worlds=np.array([0, 1]))
-        why = "the row holds all coordinates"
-        loaded = near("coordinates", fresh.state.qpos, backend.state.qpos[[0, 1, 1]], 1e-12, "rad", why)
-        speeds = near("velocities", fresh.state.qvel, backend.state.qvel[[0, 1, 1]], 1e-12, "rad/s", why)
-        ours, theirs = fly(backend, 40, begin=10, clones=1), fly(fresh, 40, begin=10, clones=1)
-        gap = np.abs(ours[0][:, :2] - theirs[0][:, :2]).max()
-        return [
-            holds(
-                "a float64 row for each world",
-                rows.ndim == 2 and len(rows) == WORLDS and rows.dtype == np.float64,
-                "(n, D)",
-            ),
-            loaded,
-            speeds,
-            near("motion after loading", gap, 0.0, 1e-9, "rad", "no contact, so no hidden solver state"),
-        ]
-
-
 @needs("mocap")
 def mocap_writing(make: BackendFactory) -> list[Measurement]:
     """A mocap body goes where its target or a start puts it, and a reset takes it home."""
     pose = np.array([0.1, -0.2, 0.7, *quat_mul(np.array([0.6, 0.8, 0, 0]), np.array([0.8, 0, 0.6, 0]))])
     with opened(make, "mocap", 2) as backend:
         backend.write(Start(bodies={"hand": pose[None]}), worlds=np.array([1]))
-        hand, goals = backend.state.body("hand"), backend.targets
+        hand, targets = backend.state.body("hand"), backend.targets
         written = [
             near("written mocap position", hand.pos, [[0, 0, 0.5], pose[:3]], 1e-9, "m", "in world 1 only"),
             near(
@@ -221,14 +182,14 @@ def mocap_writing(make: BackendFactory) -> list[Measurement]:
             ),
             near(
                 "its target",
-                goals.mocap_pos[:, 0],
+                targets.mocap_pos[:, 0],
                 [[0, 0, 0.5], pose[:3]],
                 1e-12,
                 "m",
                 "a write sets the target",
             ),
         ]
-        goals.mocap_pos[0, 0] = [0.3, 0.0, 0.4]
+        targets.mocap_pos[0, 0] = [0.3, 0.0, 0.4]
         moved = backend.step().body("hand").pos[0].copy()
         backend.reset()
         return [
@@ -278,9 +239,4 @@ def views(make: BackendFactory) -> list[Measurement]:
         ]
 
 
-def _targets(backend: Backend) -> list[Array]:
-    goals = backend.targets
-    return [goals.ctrl.copy(), goals.mocap_pos.copy(), goals.mocap_quat.copy()]
-
-
-CHECKS = (round_trip, placing, reset, written_contacts, snapshot, dump, mocap_writing, views)
+CHECKS = (beginning, round_trip, placing, reset, written_contacts, mocap_writing, views)

@@ -36,17 +36,17 @@ def one_of_many(make: BackendFactory) -> list[Measurement]:
 def workers(make: BackendFactory) -> list[Measurement]:
     """The number of workers changes nothing."""
     runs = []
-    for count in (1, 2, 3):
-        with opened(make, "heap", 4, workers=count) as backend:
+    for count in (1, 2):
+        with opened(make, "heap", 3, workers=count) as backend:
             scatter(backend)
             run = fly(backend, 40)
-            backend.reset(np.array([1, 2]))
+            backend.reset(np.array([1]))
             run += [a[None] for a in look(backend.state)]
-            kept = backend.snapshot(np.array([0, 3]))
+            kept = backend.snapshot(np.array([0, 2]))
             backend.restore(kept, np.array([1, 2]))
             runs.append([*run, *fly(backend, 20)])
     why = "workers share worlds out, they do not share state"
-    return [same(f"{count} workers against 1", runs[count - 1], runs[0], why) for count in (2, 3)]
+    return [same("3 worlds on 2 workers against 1", runs[1], runs[0], why)]
 
 
 def subsets(make: BackendFactory) -> list[Measurement]:

@@ -1,0 +1,139 @@
+"""Reads a dataset: lazily, one episode or one array at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from metasim.core.errors import DatasetError
+from metasim.datasets import hdf5, schema
+from metasim.datasets.episode import Episode, EpisodeInfo, TaskInfo
+
+Array = Any
+
+
+class Demo:
+    """One episode of an open dataset; nothing is read until it is asked for.
+
+    Args:
+        group: Its HDF5 group: ``demo.group["actions"][10:20]`` reads ten rows.
+        info: Its attributes.
+        task: What it shares with the other episodes of its task.
+    """
+
+    def __init__(self, group: h5py.Group, info: EpisodeInfo, task: TaskInfo) -> None:
+        self.group, self.info, self.task = group, info, task
+
+    def __len__(self) -> int:
+        """Return the number of steps."""
+        return self.info.num_samples
+
+    def array(self, name: str) -> Array:
+        """Return a whole array by its path, for example ``"rewards"`` or ``"obs/hand"``."""
+        return self.group[name][()]  # type: ignore[index]
+
+    @property
+    def observation(self) -> Array:
+        """The flat observation ``(T, D)``."""
+        return np.concatenate([self.array(f"obs/{name}") for name, _ in self.task.observation], axis=1)
+
+    @property
+    def final_observation(self) -> Array:
+        """The flat observation after the last action ``(1, D)``."""
+        return np.concatenate([self.array(f"final_obs/{name}") for name, _ in self.task.observation], axis=1)
+
+    @property
+    def sample(self) -> dict[str, Array]:
+        """Factor name to the value drawn for this episode."""
+        group: Any = self.group["initial/sample"]
+        return {name: dataset[()] for name, dataset in group.items()}
+
+    def load(self) -> Episode:
+        """Return the whole episode in memory."""
+        names = [name for name, _ in self.task.observation]
+        plain = ("actions", "rewards", "terminated", "truncated", "success", "states")
+        return Episode(
+            info=self.info,
+            obs={name: self.array(f"obs/{name}") for name in names},
+            final_obs={name: self.array(f"final_obs/{name}") for name in names},
+            sample=self.sample,
+            **{name: self.array(name) for name in plain},
+        )
+
+
+class Dataset:
+    """A dataset open for reading; close it, or use it in a ``with`` statement.
+
+    Args:
+        path: The file. Its header is checked; ``verify`` checks everything.
+
+    Attributes:
+        header: Attributes of ``/data``.
+
+    Raises:
+        DatasetError: If the file is missing, damaged, or no dataset of ours.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.file: h5py.File = hdf5.open_file(self.path)
+        try:
+            with hdf5.reading(self.path):
+                self.header = schema.read_header(self.file, self.path)
+                self._names = schema.demo_names(self.file, self.path)
+        except BaseException:
+            self.close()
+            raise
+
+    def __len__(self) -> int:
+        """Return the number of episodes."""
+        return len(self._names)
+
+    def __iter__(self) -> Iterator[Demo]:
+        """Iterate over the episodes in file order."""
+        return (self.episode(i) for i in range(len(self)))
+
+    def episode(self, index: int) -> Demo:
+        """Return episode ``index``, counted from 0; negative ones from the end.
+
+        Raises:
+            DatasetError: If there is no such episode, or its attributes are damaged.
+        """
+        if not -len(self) <= index < len(self):
+            raise DatasetError(f"{self.path} has episodes 0 to {len(self) - 1}, no episode {index}")
+        name = self._names[index]
+        with hdf5.reading(self.path):
+            group: Any = self.file["data"][name]  # type: ignore[index]
+            info = schema.read_info(group, f"{self.path}: {name}")
+        if info.task not in self.header.tasks:
+            raise DatasetError(
+                f"{self.path}: {name}: task {info.task!r} is not in the attribute tasks of /data"
+            )
+        return Demo(group, info, self.header.tasks[info.task])
+
+    def infos(self) -> list[EpisodeInfo]:
+        """Return the attributes of all episodes."""
+        return [demo.info for demo in self]
+
+    def mask(self, name: str) -> list[int]:
+        """Return the numbers of the episodes in a mask; a task's mask is its id with "." for "/"."""
+        masks: Any = self.file.get("mask", {})
+        if name not in masks:
+            raise DatasetError(f"{self.path} has no mask {name!r}; it has {list(masks)}")
+        return [int(item.decode()[len("demo_") :]) for item in masks[name][()]]
+
+    def close(self) -> None:
+        """Close the file; may be called twice."""
+        self.file.close()
+
+    def __enter__(self) -> Dataset:
+        """Return self."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
