@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from metasim.core.backend import BACKENDS
 from metasim.core.errors import DatasetError, MetasimError
@@ -32,7 +31,7 @@ Item = tuple[str, int]
 Known = dict[str, dict[int, EpisodeInfo | None]]
 
 _PACKAGES = {"metasim": "metasim-robotics", "numpy": "numpy", "mujoco": "mujoco"}
-_ENGINE_PACKAGES = {"pybullet": "pybullet"}
+_ENGINES = {"pybullet": "pybullet"}
 _LEAST_RATE = 1 / FAILURES_PER_EPISODE
 
 
@@ -74,7 +73,7 @@ def collect(config: CollectConfig, report: Report | None = None) -> Path:
 
 def package_versions(backends: Sequence[str]) -> dict[str, str]:
     """Return the versions that decide what an episode is: the model compiler's and the engines' among them."""
-    packages = _PACKAGES | {name: _ENGINE_PACKAGES[name] for name in backends if name in _ENGINE_PACKAGES}
+    packages = _PACKAGES | {name: _ENGINES[name] for name in backends if name in _ENGINES}
     return {name: importlib.metadata.version(package) for name, package in packages.items()}
 
 
@@ -132,8 +131,8 @@ class _Collection:
         successes = sum(info is not None for info in found.values())
         return TooFewSuccesses(
             f"policy {config.policy!r} solved {successes} of {len(found)} episodes of {task} in "
-            f"{config.backend} ({successes / len(found):.1%}); {config.episodes} successes were asked for, and it "
-            f"is given up after {FAILURES_PER_EPISODE * config.episodes} failures. Use another policy, or "
+            f"{config.backend} ({successes / len(found):.1%}); {config.episodes} successes were asked for, and "
+            f"it is given up after {FAILURES_PER_EPISODE * config.episodes} failures. Use another policy, or "
             f"keep='all' to keep failures, labelled; what was finished is in {self.parts.folder}"
         )
 

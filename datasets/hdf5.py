@@ -153,8 +153,8 @@ def writing(path: Path) -> Iterator[None]:
         said = re.search(r"error message = '([^']*)'", str(error))
         reason = said.group(1) if said else getattr(error, "strerror", None) or str(error)
         raise DatasetError(
-            f"cannot write {path}: {reason}. Nothing that was finished is lost: make room, or make the folder "
-            f"writable, and run the same command again"
+            f"cannot write {path}: {reason}. Nothing that was finished is lost: make room, or make the "
+            f"folder writable, and run the same command again"
         ) from error
 
 

@@ -113,20 +113,21 @@ def read_header(file: h5py.File, path: Path) -> Header:
     data = file.get("data")
     if not isinstance(data, h5py.Group):
         raise DatasetError(f"{path} has no group /data; it is not a dataset in robomimic's layout")
-    check_schema(data.attrs.get("schema"), path)
+    attributes: Any = dict(data.attrs)
+    check_schema(attributes.get("schema"), path)
     try:
-        env_args = json.loads(data.attrs["env_args"])
+        env_args = json.loads(attributes["env_args"])
         known = {"env_name", "type", "env_kwargs"} <= set(env_args)
         header = Header(
-            total=int(data.attrs["total"]),
+            total=int(attributes["total"]),
             env_args=env_args,
-            tasks={name: parse_task(row) for name, row in json.loads(data.attrs["tasks"]).items()},
-            versions=json.loads(data.attrs["versions"]),
-            collections=tuple(json.loads(data.attrs["collections"])),
+            tasks={name: parse_task(row) for name, row in json.loads(attributes["tasks"]).items()},
+            versions=json.loads(attributes["versions"]),
+            collections=tuple(json.loads(attributes["collections"])),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DatasetError(f"{path}: the attributes of /data are damaged or missing ({error})") from error
-    if not known or data.attrs.get("quaternion_order") != QUATERNIONS:
+    if not known or attributes.get("quaternion_order") != QUATERNIONS:
         raise DatasetError(
             f"{path}: /data needs env_args with env_name, type and env_kwargs, "
             f"and quaternion_order {QUATERNIONS!r}"

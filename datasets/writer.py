@@ -43,16 +43,17 @@ def part_bytes(episode: Episode, task: TaskInfo) -> bytes:
 
 
 def read_part(path: Path) -> tuple[EpisodeInfo, TaskInfo]:
-    """Return what a file of one episode says of the episode and of its task; the arrays are checked when merged.
+    """Return what a file of one episode says of it and of its task; arrays are checked when merged.
 
     Raises:
         DatasetError: If it is damaged, or something else.
     """
-    with hdf5.opened(path) as file:
+    with hdf5.opened(path) as opened:
+        file: Any = opened
         schema.check_schema(file.attrs.get("schema"), path)
         try:
             task = schema.parse_task(json.loads(file.attrs["task"]))
-            group: Any = file[PART]
+            group = file[PART]
         except (KeyError, TypeError, ValueError) as error:
             raise DatasetError(f"{path} is not the file of one episode ({error})") from error
         return schema.read_info(group, str(path)), task

@@ -29,7 +29,7 @@ def beginning(make: BackendFactory) -> list[Measurement]:
             names = model(scene).reads.bodies
             poses = {name: state.body(name).pos for name in names}
             off = [np.abs(pos - frames[info.index("body", name)]).max() for name, pos in poses.items()]
-            why = "before the first step"
+            why, homes = "before the first step", np.tile(info.mocap_home[:, :3], (2, 1, 1))
             measured += [
                 near(f"{scene}: positions", state.qpos, np.tile(info.home_qpos, (2, 1)), 1e-12, "", why),
                 near(f"{scene}: velocities", state.qvel, np.zeros_like(state.qvel), 1e-12, "", why),
@@ -38,7 +38,7 @@ def beginning(make: BackendFactory) -> list[Measurement]:
                 near(
                     f"{scene}: mocap",
                     targets.mocap_pos,
-                    np.tile(info.mocap_home[:, :3], (2, 1, 1)),
+                    homes,
                     1e-12,
                     "m",
                     why,
