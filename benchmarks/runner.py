@@ -1,7 +1,8 @@
 """Evaluates a policy: whole episodes of every task, each a function of its seed alone.
 
-One process or several, one world or many: the results have the same bytes. An episode runs to its horizon, solved or
-not, unless the task ends it or its world fails; a failed world leaves its reason in the result and the others alone.
+One process or several, one world or many: the results have the same bytes. An episode runs to its horizon,
+solved or not, unless the task ends it or its world fails; a failed world leaves its reason in the result, and
+the others alone.
 """
 
 from __future__ import annotations
@@ -150,9 +151,7 @@ def evaluate(config: EvaluateConfig, report: Callable[[Progress], None] | None =
     todo = [Shard(config=config, episodes=part) for part in shards(work, min(config.workers, len(work)))]
     with exported(origins(TASKS[task] for task in config.tasks)):
         parts = run_shards(run_shard, todo, config.workers, _Tally(config, report).event)
-    return Results(
-        protocol=PROTOCOL, config=config.resolved(), episodes=tuple(row for part in parts for row in part)
-    )
+    return Results(protocol=PROTOCOL, config=config.resolved(), episodes=tuple(row for part in parts for row in part))
 
 
 def run_shard(shard: Shard, emit: Emit) -> tuple[EpisodeResult, ...]:
@@ -197,9 +196,7 @@ def _run_block(
             pending = 0
     emit((episodes.task.id, pending, len(chosen), int(log.success_any[: len(chosen)].sum())))
     return [
-        EpisodeResult(
-            task=episodes.task.id, backend=c.backend, policy=c.policy, seed=c.seed, episode=i, **log.row(k)
-        )
+        EpisodeResult(task=episodes.task.id, backend=c.backend, policy=c.policy, seed=c.seed, episode=i, **log.row(k))
         for k, i in enumerate(chosen)
     ]
 
@@ -276,7 +273,7 @@ class _Tally:
 
 
 def versions(backend: str) -> dict[str, str]:
-    """Return the versions that results depend on: this package's, the model compiler's, the engine's, numpy's."""
+    """Return the versions that results depend on: of metasim, compiler, engine, numpy and Python."""
     found = {"metasim": metasim.__version__, "python": ".".join(platform.python_version_tuple()[:2])}
     for package in dict.fromkeys(("mujoco", backend, "numpy")):
         try:

@@ -4,35 +4,27 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import math
 import platform
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from metasim.core.backend import BACKENDS
 from metasim.core.errors import DatasetError, MetasimError
-from metasim.core.policy import POLICIES
-from metasim.core.seeding import EpisodeSeed
-from metasim.core.task import TASKS
-from metasim.core.task_files import exported, origins
+from metasim.core.task_files import exported
 from metasim.datasets import hdf5, schema, writer
 from metasim.datasets.config import FAILURES_PER_EPISODE, CollectConfig, Progress
 from metasim.datasets.episode import EpisodeInfo, TaskInfo
 from metasim.datasets.parts import Parts, difference
-from metasim.datasets.recording import Recorder
-from metasim.envs.episodes import Episodes
-from metasim.work import Emit, run_shards, shards, write_atomically
+from metasim.datasets.planning import foreign_files, plan, run_items
+from metasim.work import remove_drafts, run_shards, shards, write_atomically
 
 Report = Callable[[Progress], None]
-Item = tuple[str, int]
-Known = dict[str, dict[int, EpisodeInfo | None]]
 
 _PACKAGES = {"metasim": "metasim-robotics", "numpy": "numpy", "mujoco": "mujoco"}
 _ENGINES = {"pybullet": "pybullet"}
-_LEAST_RATE = 1 / FAILURES_PER_EPISODE
 
 
 class TooFewSuccesses(MetasimError):
@@ -59,8 +51,9 @@ def collect(config: CollectConfig, report: Report | None = None) -> Path:
     if _finished(config):
         parts.remove()
         return config.out
-    foreign, versions = _foreign(config), package_versions([config.backend])
+    foreign, versions = foreign_files(config), package_versions([config.backend])
     with parts.held(config.arguments(), versions):
+        remove_drafts(config.out)
         if not _finished(config):
             collection = _Collection(config, parts, report or _silent, began)
             with exported(foreign):
@@ -72,7 +65,7 @@ def collect(config: CollectConfig, report: Report | None = None) -> Path:
 
 
 def package_versions(backends: Sequence[str]) -> dict[str, str]:
-    """Return the versions that decide what an episode is: the model compiler's and the engines' among them."""
+    """Return the versions that decide what an episode is, those of model compiler and engines included."""
     packages = _PACKAGES | {name: _ENGINES[name] for name in backends if name in _ENGINES}
     return {name: importlib.metadata.version(package) for name, package in packages.items()}
 
@@ -83,11 +76,12 @@ class _Collection:
     def __init__(self, config: CollectConfig, parts: Parts, report: Report, began: float) -> None:
         self.config, self.parts, self._report = config, parts, report
         self._began = began
-        self.known: Known = parts.scan(config.tasks)
+        self.known = parts.scan(config.tasks)
         self.resumed = sum(len(found) for found in self.known.values())
-        self._steps = {
-            task: sum(i.num_samples for i in found.values() if i) for task, found in self.known.items()
-        }
+        self._counts = {task: Counter[str]() for task in config.tasks}
+        for task, found in self.known.items():
+            for info in found.values():
+                self._count(task, info.num_samples if info else 0, info)
 
     def run(self) -> dict[str, list[int]]:
         """Return the indices of the episodes that belong in the file, by task."""
@@ -107,21 +101,23 @@ class _Collection:
     def _hear(self, event: tuple[str, int, int, EpisodeInfo | None]) -> None:
         task, episode, steps, info = event
         self.known[task][episode] = info
-        self._steps[task] += steps
+        self._count(task, steps, info)
         self._tell(task)
 
+    def _count(self, task: str, steps: int, info: EpisodeInfo | None) -> None:
+        solved = info is not None and info.success
+        self._counts[task].update(steps=steps, kept=info is not None, successes=solved)
+
     def _tell(self, task: str) -> None:
-        found = self.known[task]
-        successes = sum(info is not None and info.success for info in found.values())
-        kept = sum(info is not None for info in found.values())
+        counts = self._counts[task]
         self._report(
             Progress(
                 task=task,
-                done=min(kept, self.config.episodes),
+                done=min(counts["kept"], self.config.episodes),
                 wanted=self.config.episodes,
-                successes=successes,
-                attempts=len(found),
-                steps=self._steps[task],
+                successes=counts["successes"],
+                attempts=len(self.known[task]),
+                steps=counts["steps"],
                 elapsed_s=time.monotonic() - self._began,
             )
         )
@@ -129,84 +125,21 @@ class _Collection:
     def _too_few(self, task: str) -> TooFewSuccesses:
         found, config = self.known[task], self.config
         successes = sum(info is not None for info in found.values())
+        limit = FAILURES_PER_EPISODE * config.episodes
         return TooFewSuccesses(
             f"policy {config.policy!r} solved {successes} of {len(found)} episodes of {task} in "
-            f"{config.backend} ({successes / len(found):.1%}); {config.episodes} successes were asked for, and "
-            f"it is given up after {FAILURES_PER_EPISODE * config.episodes} failures. Use another policy, or "
-            f"keep='all' to keep failures, labelled; what was finished is in {self.parts.folder}"
+            f"{config.backend} ({successes / len(found):.1%}); {config.episodes} successes were asked for, "
+            f"and it is given up after {limit} failures. Use another policy, or keep='all' to keep failures, "
+            f"labelled; what was finished is in {self.parts.folder}"
         )
-
-
-def plan(
-    found: Mapping[int, EpisodeInfo | None], config: CollectConfig
-) -> tuple[list[int], list[int] | None]:
-    """Return the indices known to belong in the file, and those to run next; None for these when it is hopeless.
-
-    The outcome depends on the outcomes of the episodes in the order of their indices only: the first
-    successes, or none if ten failures per episode asked for come before them.
-    """
-    wanted = config.episodes
-    if config.keep == "all":
-        return [i for i in range(wanted) if i in found], [i for i in range(wanted) if i not in found]
-    failures = 0
-    chosen: list[int] = []
-    for i in range(max(found, default=-1) + 1):
-        if i not in found:
-            break
-        if found[i] is not None:
-            chosen.append(i)
-        else:
-            failures += 1
-        if len(chosen) == wanted:
-            return chosen, []
-        if failures >= FAILURES_PER_EPISODE * wanted:
-            return chosen, None
-    successes = sum(info is not None for info in found.values())
-    rate = max(_LEAST_RATE, successes / len(found)) if found else 1.0
-    gaps = [i for i in range(max(found, default=-1)) if i not in found]
-    more = max(0, math.ceil((wanted - successes - len(gaps) * rate) / rate))
-    start = max(found, default=-1) + 1
-    return chosen, gaps + list(range(start, start + more)) or [start]
-
-
-def run_items(config: CollectConfig, items: Sequence[Item], emit: Emit) -> None:
-    """Record some episodes, each into its own file; emits task, episode, steps, and info if it was kept."""
-    parts = Parts.of(config.out)
-    for task in dict.fromkeys(task for task, _ in items):
-        indices = [i for t, i in items if t == task]
-        worlds = min(config.worlds, len(indices))
-        episodes = Episodes(task, config.backend, worlds, horizon=config.horizon)
-        try:
-            policy = POLICIES[config.policy](episodes.task, worlds)
-            recorder = Recorder(
-                episodes, policy, policy_name=config.policy, backend=config.backend, tail=config.tail
-            )
-            seeds = [EpisodeSeed(root=config.seed, task=task, episode=i, split=config.split) for i in indices]
-            for episode in recorder.run(seeds):
-                info = episode.info
-                kept = info.success or config.keep == "all"
-                if kept:
-                    parts.save(episode, recorder.task_info)
-                else:
-                    parts.mark_failed(task, info.episode)
-                emit((task, info.episode, info.num_samples, info if kept else None))
-        finally:
-            episodes.close()
-
-
-def _foreign(config: CollectConfig) -> list[str]:
-    """Look everything up, so that what cannot work fails here, and return the files that a worker has to load."""
-    tasks = [TASKS[task] for task in config.tasks]
-    backend, policy = BACKENDS[config.backend], POLICIES[config.policy]
-    for task in tasks:
-        policy(task, 1)
-    return origins([*tasks, backend, *([policy] if hasattr(policy, "__module__") else [])])
 
 
 def _finished(config: CollectConfig) -> bool:
     """Tell whether the file is there; raises DatasetError if it is another one."""
     if not config.out.exists():
         return False
+    if config.out.is_dir():
+        raise DatasetError(f"{config.out} is a folder; give the name of a file")
     with hdf5.opened(config.out) as file:
         collections = schema.read_header(file, config.out).collections
     asked = config.arguments()

@@ -6,6 +6,7 @@ reach the disk as one write; so a full disk is an ordinary error, not a half-clo
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5a, h5d, h5f, h5g, h5l, h5o, h5p, h5s, h5t
+from h5py import h5a, h5d, h5f, h5g, h5l, h5o, h5p, h5s, h5t  # pyright: ignore[reportAttributeAccessIssue]
 
 from metasim.core.errors import DatasetError, MetasimError
 
@@ -150,8 +151,8 @@ def writing(path: Path) -> Iterator[None]:
     except MetasimError:
         raise
     except (OSError, RuntimeError) as error:  # HDF5 raises either
-        said = re.search(r"error message = '([^']*)'", str(error))
-        reason = said.group(1) if said else getattr(error, "strerror", None) or str(error)
+        said = re.search(r"errno = (\d+)", str(error))
+        reason = os.strerror(int(said.group(1))) if said else getattr(error, "strerror", None) or str(error)
         raise DatasetError(
             f"cannot write {path}: {reason}. Nothing that was finished is lost: make room, or make the "
             f"folder writable, and run the same command again"

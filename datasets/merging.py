@@ -11,6 +11,7 @@ from typing import Any
 from metasim.core.errors import DatasetError
 from metasim.datasets import hdf5, schema, writer
 from metasim.datasets.episode import Key, TaskInfo
+from metasim.work import remove_drafts
 
 
 def merge(paths: Sequence[str | Path], out: str | Path) -> Path:
@@ -29,6 +30,7 @@ def merge(paths: Sequence[str | Path], out: str | Path) -> Path:
         raise DatasetError("nothing to merge: give at least one dataset")
     if target.resolve() in {path.resolve() for path in files}:
         raise DatasetError(f"{target} is one of the files to merge; give the merged file another name")
+    remove_drafts(target)
     plan = _Plan()
     for path in files:
         plan.add(path)
@@ -66,8 +68,7 @@ class _Plan:
             seen = self.versions.setdefault(name, (version, path))
             if seen[0] != version:
                 raise DatasetError(
-                    f"{path} was made with {name} {version}, {seen[1]} with {seen[0]}; "
-                    f"collect one of them again"
+                    f"{path} was made with {name} {version}, {seen[1]} with {seen[0]}; collect one of them again"
                 )
         for name, task in header.tasks.items():
             self._add_task(name, task, path)
@@ -75,9 +76,7 @@ class _Plan:
         for i, info in enumerate(infos):
             where = f"demo_{i} of {path}"
             if info.key in self.keys:
-                raise DatasetError(
-                    f"{where} is the same episode as {self.keys[info.key]}: {info.key}; leave one out"
-                )
+                raise DatasetError(f"{where} is the same episode as {self.keys[info.key]}: {info.key}; leave one out")
             self.keys[info.key] = where
             self.sources.append(writer.Source(path=path, group=f"data/demo_{i}", info=info))
         for name, members in masks.items():
@@ -100,9 +99,7 @@ class _Plan:
                 )
         for backend, size in task.state_size.items():
             if seen.state_size.get(backend, size) != size:
-                raise DatasetError(
-                    f"{path}: states of {name} in {backend} have {size} columns, in {origin} others"
-                )
+                raise DatasetError(f"{path}: states of {name} in {backend} have {size} columns, in {origin} others")
         both = {**seen.state_size, **task.state_size}
         merged = TaskInfo(**{**vars(seen), "state_size": dict(sorted(both.items()))})
         self.tasks[name] = (merged, origin)

@@ -103,9 +103,7 @@ class Parts:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(descriptor)
-            raise DatasetError(
-                f"another process is collecting into {self.folder}; wait for it, or stop it"
-            ) from error
+            raise DatasetError(f"another process is collecting into {self.folder}; wait for it, or stop it") from error
         try:
             yield
         finally:

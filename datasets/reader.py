@@ -110,9 +110,7 @@ class Dataset:
             group: Any = self.file["data"][name]  # type: ignore[index]
             info = schema.read_info(group, f"{self.path}: {name}")
         if info.task not in self.header.tasks:
-            raise DatasetError(
-                f"{self.path}: {name}: task {info.task!r} is not in the attribute tasks of /data"
-            )
+            raise DatasetError(f"{self.path}: {name}: task {info.task!r} is not in the attribute tasks of /data")
         return Demo(group, info, self.header.tasks[info.task])
 
     def infos(self) -> list[EpisodeInfo]:

@@ -27,9 +27,7 @@ class Recorder:
         tail: Steps kept after the first success; None runs every episode to its horizon.
     """
 
-    def __init__(
-        self, episodes: Episodes, policy: Policy, *, policy_name: str, backend: str, tail: int | None
-    ) -> None:
+    def __init__(self, episodes: Episodes, policy: Policy, *, policy_name: str, backend: str, tail: int | None) -> None:
         self._episodes, self._policy, self._tail = episodes, policy, tail
         self._names = {"policy": policy_name, "backend": backend}
         n = episodes.num_worlds

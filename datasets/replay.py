@@ -83,9 +83,7 @@ class Replay:
         opened = [self._data.episode(i) for i in demos]
         seeds = [demo.info.episode_seed for demo in opened]
         drawn, recorded = self._episodes.draw(seeds), [demo.sample for demo in opened]
-        same = np.array(
-            [_same_sample({k: v[i] for k, v in drawn.items()}, r) for i, r in enumerate(recorded)]
-        )
+        same = np.array([_same_sample({k: v[i] for k, v in drawn.items()}, r) for i, r in enumerate(recorded)])
         overrides = None
         if not same.all() and all(set(r) == set(drawn) for r in recorded):
             overrides = {name: np.stack([r[name] for r in recorded]) for name in drawn}
@@ -109,9 +107,7 @@ class Replay:
         self._succeeded |= s.success
         self._compare(rows, t, {name: value[rows] for name, value in s.observation.items()})
         if self._exact:
-            self._differ(
-                "rewards", rows, t, s.reward[rows, None], self._expected["rewards"][rows, t - 1, None]
-            )
+            self._differ("rewards", rows, t, s.reward[rows, None], self._expected["rewards"][rows, t - 1, None])
             wrong = s.success[rows] != self._expected["success"][rows, t - 1]
             self._note(rows[wrong], t[wrong], "success")
         ended = rows[t >= self._length[rows]]
@@ -156,9 +152,7 @@ class Replay:
     def _compare(self, rows: Array, t: Array, named: Any) -> None:
         flat = np.concatenate([*named.values()], axis=1).astype(np.float64, copy=False)
         if self._exact:
-            self._differ(
-                "states", rows, t, self._episodes.backend.dump(rows), self._expected["states"][rows, t]
-            )
+            self._differ("states", rows, t, self._episodes.backend.dump(rows), self._expected["states"][rows, t])
         self._differ("obs", rows, t, flat, self._expected["obs"][rows, t])
 
     def _differ(self, what: str, rows: Array, t: Array, now: Array, then: Array) -> None:

@@ -129,8 +129,7 @@ def read_header(file: h5py.File, path: Path) -> Header:
         raise DatasetError(f"{path}: the attributes of /data are damaged or missing ({error})") from error
     if not known or attributes.get("quaternion_order") != QUATERNIONS:
         raise DatasetError(
-            f"{path}: /data needs env_args with env_name, type and env_kwargs, "
-            f"and quaternion_order {QUATERNIONS!r}"
+            f"{path}: /data needs env_args with env_name, type and env_kwargs, and quaternion_order {QUATERNIONS!r}"
         )
     return header
 
@@ -210,9 +209,7 @@ def check(file: h5py.File, path: Path, *, values: bool = True) -> tuple[Header, 
     return header, infos
 
 
-def check_demo(
-    group: h5py.Group, tasks: Mapping[str, TaskInfo], where: str, *, values: bool = True
-) -> EpisodeInfo:
+def check_demo(group: h5py.Group, tasks: Mapping[str, TaskInfo], where: str, *, values: bool = True) -> EpisodeInfo:
     """Check one demo and return its attributes.
 
     Raises:
@@ -221,13 +218,9 @@ def check_demo(
     info = read_info(group, where)
     task = tasks.get(info.task)
     if task is None:
-        raise DatasetError(
-            f"{where}: task {info.task!r} is not in the attribute tasks of /data: {list(tasks)}"
-        )
+        raise DatasetError(f"{where}: task {info.task!r} is not in the attribute tasks of /data: {list(tasks)}")
     if info.model_digest != task.model_digest:
-        raise DatasetError(
-            f"{where}: model digest {info.model_digest!r} differs from the task's {task.model_digest!r}"
-        )
+        raise DatasetError(f"{where}: model digest {info.model_digest!r} differs from the task's {task.model_digest!r}")
     steps, columns = (
         info.num_samples,
         {"actions": task.action_size, "states": task.state_size.get(info.backend, -1)},
@@ -269,24 +262,16 @@ def _names(parent: h5py.h5g.GroupID) -> list[str]:
     return [name.decode() for name in parent]
 
 
-def _array(
-    parent: h5py.h5g.GroupID, name: str, dtype: type, shape: tuple[int, ...], where: str
-) -> h5py.h5d.DatasetID:
+def _array(parent: h5py.h5g.GroupID, name: str, dtype: type, shape: tuple[int, ...], where: str) -> h5py.h5d.DatasetID:
     found = _dataset(parent, name, where)
     if found.dtype != dtype or found.shape != shape:
-        raise DatasetError(
-            f"{where}: {name!r} must be {shape} {np.dtype(dtype)}, it is {found.shape} {found.dtype}"
-        )
+        raise DatasetError(f"{where}: {name!r} must be {shape} {np.dtype(dtype)}, it is {found.shape} {found.dtype}")
     return found
 
 
 def _check_values(info: EpisodeInfo, arrays: Mapping[str, Any], where: str) -> None:
     for name, array in arrays.items():
-        if (
-            array.dtype.kind == "f"
-            and not np.isfinite(array).all()
-            and not (info.failure and name == "states")
-        ):
+        if array.dtype.kind == "f" and not np.isfinite(array).all() and not (info.failure and name == "states"):
             row = int(np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))[0])
             raise DatasetError(f"{where}: {name!r} has NaN or infinity in row {row}")
     if np.abs(arrays["actions"]).max(initial=0.0) > 1.0:

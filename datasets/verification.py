@@ -96,9 +96,7 @@ def verify(
                 checks[i] = check
                 steps, done = steps + check.steps, done + 1
                 if report is not None:
-                    succeeded = sum(
-                        checks[k].success_reproduced and checks[k].success for k in indices if k in checks
-                    )
+                    succeeded = sum(checks[k].success_reproduced and checks[k].success for k in indices if k in checks)
                     report(
                         Progress(
                             task=task,
@@ -115,9 +113,7 @@ def verify(
     return Verification(path=Path(path), backend=backend, ok=ok, episodes=episodes)
 
 
-def _replayed(
-    data: Dataset, task: str, backend: str, indices: Sequence[int], worlds: int, *, exact: bool
-) -> Any:
+def _replayed(data: Dataset, task: str, backend: str, indices: Sequence[int], worlds: int, *, exact: bool) -> Any:
     """Yield number and check of some episodes of one task as they finish."""
     n = min(worlds, len(indices))
     horizon = max(len(data.episode(i)) for i in indices)
@@ -126,9 +122,7 @@ def _replayed(
     except UnknownName as error:
         if error.kind != "task":
             raise
-        raise DatasetError(
-            f"{data.path}: demo_{indices[0]} is of a task that is not installed: {error}"
-        ) from error
+        raise DatasetError(f"{data.path}: demo_{indices[0]} is of a task that is not installed: {error}") from error
     try:
         replay = Replay(episodes, data, horizon=horizon, exact=exact)
         waiting = iter(indices)

@@ -81,9 +81,7 @@ def write_dataset(
         DatasetError: If the disk is full, the folder cannot be written to, or the result fails its check.
     """
     infos = [source.info for source in sources]
-    named = {
-        task.replace("/", "."): [i for i, info in enumerate(infos) if info.task == task] for task in tasks
-    }
+    named = {task.replace("/", "."): [i for i, info in enumerate(infos) if info.task == task] for task in tasks}
     header = schema.header_attributes(infos, tasks, versions, list(collections))
     with hdf5.writing(out), draft(out) as path:
         with hdf5.created(path) as file:

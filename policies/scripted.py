@@ -1,7 +1,7 @@
 """Policies that learn nothing: the task's own expert, the same with noise, random actions, and none.
 
-Actions are float32 ``(N, A)`` in [-1, 1]. Row i of a batch gets the bits that row i alone would get: what is random is
-drawn from the episode's own stream (``EpisodeSeed.rng("policy")``), step by step, whoever else is in the batch.
+Actions are float32 ``(N, A)`` in [-1, 1]. Row i of a batch gets the bits that row i alone would get: what is
+random is drawn from the episode's own stream, ``EpisodeSeed.rng("policy")``, whoever else is in the batch.
 """
 
 from __future__ import annotations
@@ -37,12 +37,11 @@ class Expert:
 
     def __init__(self, task: Task | type[Task], num_worlds: int) -> None:
         task = task() if isinstance(task, type) else task
-        expert = task.expert
+        expert: Any = task.expert
         if expert is None:
             able = [name for name in POLICIES if name not in NEED_EXPERT]
-            raise InvalidConfig(
-                f"task {task.id or type(task).__name__!r} has no scripted expert; policies that can run it: {able}"
-            )
+            name = task.id or type(task).__name__
+            raise InvalidConfig(f"task {name!r} has no scripted expert; policies that can run it: {able}")
         self.num_worlds = num_worlds
         self._expert = expert
 
@@ -112,7 +111,7 @@ class Zero:
 class _Draws:
     """One stream of float32 numbers for each world, a row of A for each step.
 
-    ``kind`` is ``"random"`` (uniform in [0, 1)) or ``"standard_normal"``. A world that was never reset draws zeros.
+    ``kind`` is ``"random"`` (uniform in [0, 1)) or ``"standard_normal"``. A world never reset draws zeros.
     """
 
     def __init__(self, task: Task | type[Task], num_worlds: int, kind: str) -> None:

@@ -71,7 +71,7 @@ class Pair:
     def run_ours(self, steps: int) -> Lap:
         """Step the environment."""
         self.episodes.restore(self.start)
-        self.ours._next = 0
+        self.ours.rewind()
         return self.ours.step(steps)
 
     def record(self, steps: int) -> None:
@@ -107,7 +107,9 @@ class Pair:
         return Lap(steps * self.ours.num_envs, time.perf_counter() - start)
 
 
-def run(tasks: Sequence[str], timing: Timing, *, num_envs: int = 64, threads: int = 2, warmup: int | None = None) -> Report:
+def run(
+    tasks: Sequence[str], timing: Timing, *, num_envs: int = 64, threads: int = 2, warmup: int | None = None
+) -> Report:
     """Compare on some tasks; the summary has geometric means."""
     rows = {}
     for task in tasks:
@@ -119,7 +121,12 @@ def run(tasks: Sequence[str], timing: Timing, *, num_envs: int = 64, threads: in
     ratios = ("ours_to_bare", "ours_to_bare_vel")
     return Report(
         benchmark="batch",
-        settings={"num_envs": num_envs, "threads": threads, "seconds": timing.seconds, "rounds": timing.rounds},
+        settings={
+            "num_envs": num_envs,
+            "threads": threads,
+            "seconds": timing.seconds,
+            "rounds": timing.rounds,
+        },
         columns=COLUMNS,
         rows=rows,
         summary={key: geometric_mean(row[key] for row in rows.values()) for key in ratios},

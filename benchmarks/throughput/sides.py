@@ -10,6 +10,7 @@ import numpy as np
 
 import metasim  # noqa: F401  (its import tells gymnasium how to find tasks by name)
 from metasim.benchmarks.throughput.rounds import Lap
+from metasim.core.task import Task
 from metasim.envs import VectorTaskEnv
 
 Array = Any
@@ -31,7 +32,9 @@ def staggered(num_envs: int, horizon: int) -> Array:
 class Vector:
     """A vector environment with same-step resets, driven by random actions."""
 
-    def __init__(self, task: str, num_envs: int, workers: int, *, backend: str = "mujoco") -> None:
+    def __init__(
+        self, task: str | type[Task], num_envs: int, workers: int, *, backend: str = "mujoco"
+    ) -> None:
         self.env = VectorTaskEnv(task, num_envs, backend=backend, workers=workers, autoreset_mode="same_step")
         self.num_envs, self.horizon = num_envs, self.env.max_episode_steps
         self.actions = random_actions(num_envs, self.env.episodes.action_size)
@@ -47,6 +50,10 @@ class Vector:
         self.fresh()
         self.env.episodes.elapsed[:] = staggered(self.num_envs, self.horizon)
         self.step(warmup)
+
+    def rewind(self) -> None:
+        """Begin again with the first action."""
+        self._next = 0
 
     def step(self, steps: int) -> Lap:
         """Take some steps from wherever the worlds are."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
@@ -35,7 +34,7 @@ SHOWN_PROBLEMS = 20
 class Collect:
     """Collect demonstrations of tasks into one HDF5 file.
 
-    The same command again finds the file and leaves it as it is; a run that was killed goes on where it stopped.
+    The same command again finds the file and leaves it as it is; a killed run goes on where it stopped.
 
     Args:
         tasks: Task ids, globs such as 'metaworld/*', or MT10.
@@ -177,11 +176,21 @@ class Inspect:
         if self.json:
             as_json(asdict(summary))
             return 0
-        megabytes = summary.size_bytes / 1e6
-        plain(f"{summary.path}: {summary.episodes} episodes, {summary.steps} steps, {megabytes:.1f} MB, {summary.schema}")
+        size = f"{summary.episodes} episodes, {summary.steps} steps, {summary.size_bytes / 1e6:.1f} MB"
+        plain(f"{summary.path}: {size}, {summary.schema}")
         table(
             "",
-            ("task", "engine", "policy", "split", "episodes", "solved", "at the last step", "steps", "return"),
+            (
+                "task",
+                "engine",
+                "policy",
+                "split",
+                "episodes",
+                "solved",
+                "at the last step",
+                "steps",
+                "return",
+            ),
             _rows(summary),
         )
         plain("made with " + ", ".join(f"{name} {version}" for name, version in summary.versions.items()))
@@ -209,7 +218,8 @@ def problems(verdict: Verification) -> list[str]:
         if check.failure:
             lines.append(f"{where}: {check.failure}")
         elif check.exact and not check.bit_identical:
-            lines.append(f"{where}: differs in {check.drifted} after {check.first_drift_step} steps, by up to {check.max_drift:g}")
+            drift = f"{check.drifted} after {check.first_drift_step} steps, by up to {check.max_drift:g}"
+            lines.append(f"{where}: differs in {drift}")
     return lines
 
 

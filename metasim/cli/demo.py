@@ -1,6 +1,6 @@
-"""The verb ``demo``: demonstrations of ten tasks in both engines, verified and evaluated, and a report to look at.
+"""The verb ``demo``: demonstrations of ten tasks in both engines, verified and evaluated, and a report.
 
-Every stage leaves its outcome in the folder and finds it there the next time, so the command goes on where it stopped.
+Every stage leaves its outcome in the folder and finds it there the next time, and so goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +83,7 @@ class Demo:
             notes=[sentence, *notes, *drawn_notes, *film_notes],
             instructions=instructions(results),
             command=self.command(),
-            title="Scripted experts in two engines" if len(engines) > 1 else f"Scripted experts in {engines[0]}",
+            title=f"Scripted experts in {' and '.join(engines)}",
         )
         show(results, False)
         note(f"all done in {time.monotonic() - began:.0f} s; look at the report:")
@@ -202,7 +202,7 @@ class Stages:
         return {f"The expert at {task}": {" and ".join(self._engines): data}}, []
 
     @contextmanager
-    def _stage(self, title: str) -> Iterator[Bars]:
+    def _stage(self, title: str) -> Generator[Bars]:
         self._count += 1
         began = time.monotonic()
         note(f"[{self._count}/{self._total}] {title}", "bold")

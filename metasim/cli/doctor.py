@@ -33,5 +33,8 @@ class Doctor:
             for finding in findings:
                 if finding.fix:
                     note(f"{finding.name}: {finding.fix}", "red" if finding.state == "missing" else "yellow")
-            note("everything needed is here" if healthy else "something needed is missing", "" if healthy else "red")
+            note(
+                "everything needed is here" if healthy else "something needed is missing",
+                "" if healthy else "red",
+            )
         return 0 if healthy else 1

@@ -1,6 +1,7 @@
 """Where the command begins: which verb it is, what its words mean, and how it ends.
 
-Exit codes: 0 done, 1 a negative verdict (a verification failed, something is missing), 2 bad usage or input, 130 Ctrl-C.
+Exit codes: 0 done, 1 a negative verdict (a verification failed, something is missing), 2 bad usage or input,
+130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ VERBS: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code; ``argv`` is without the program's name, None for the process's."""
+    """Run the command and return its exit code; ``argv`` has no program name, None takes the process's."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         return _run(words)

@@ -115,9 +115,7 @@ class Report:
             pictures, notes = draw(results) if self.pictures else ({}, [])
             words = instructions(results)
         command = " ".join(["metasim report", *map(str, self.results), "-o", str(self.out)])
-        write_report(
-            results, self.out, pictures, notes=notes, instructions=words, command=command, title=self.title
-        )
+        write_report(results, self.out, pictures, notes=notes, instructions=words, command=command, title=self.title)
         plain(str(self.out))
         return 0
 
@@ -183,7 +181,7 @@ def instructions(results: Results) -> dict[str, str]:
 
 
 def draw(results: Results) -> tuple[dict[str, dict[str, bytes]], list[str]]:
-    """Return task → engine → PNG of the first episode's beginning, and what a reader must know about the pictures."""
+    """Return task → engine → PNG of the first episode's start, and what a reader must know of them."""
     from metasim.cli.pictures import first_picture
     from metasim.view import png
 
@@ -204,4 +202,4 @@ def renderer_notes(drawn_by: Mapping[str, set[str]]) -> list[str]:
     engines = sorted(drawn_by.get(SOFTWARE_NAME, ()))
     if not engines:
         return []
-    return [f"There is no OpenGL on this machine: pictures of {' and '.join(engines)} were drawn by {SOFTWARE_NAME}."]
+    return [f"There is no OpenGL here: {SOFTWARE_NAME} drew the pictures of {' and '.join(engines)}."]

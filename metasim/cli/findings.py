@@ -106,7 +106,7 @@ def package(name: str, wanted: str) -> Finding:
 
 
 def within(version: str, wanted: str) -> bool:
-    """Whether a version lies in a range of ``>=``, ``>``, ``<=``, ``<`` bounds; other signs are not judged."""
+    """Whether a version keeps its ``>=``, ``>``, ``<=`` and ``<`` bounds; other signs are not judged."""
     have = _numbers(version)
     for sign, bound in re.findall(r"(>=|<=|>|<)\s*([\d.]+)", wanted):
         limit = _numbers(bound)
@@ -195,12 +195,15 @@ def plugins() -> Iterator[Finding]:
     yield Finding(name="tasks", state="ok", detail=f"{count} registered")
     for name, reason in TASKS.failures.items():
         yield Finding(
-            name=f"plug-in {name}", state="optional", detail=reason, fix="repair or uninstall the package it is in"
+            name=f"plug-in {name}",
+            state="optional",
+            detail=reason,
+            fix="repair or uninstall the package it is in",
         )
 
 
 def attempt(code: str) -> tuple[str, str]:
-    """Run Python code in another process; return the last line it wrote, and what went wrong (empty if nothing)."""
+    """Run Python code in another process; return the last line it wrote and what went wrong, if anything."""
     try:
         ran = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, timeout=TIMEOUT_S, check=False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -59,7 +59,7 @@ def _expand(word: str, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def task_modules(names: Iterable[str]) -> Iterator[None]:
+def task_modules(names: Iterable[str]) -> Generator[None]:
     """Load files or modules that register tasks, here and in every process started meanwhile."""
     names = tuple(names)
     if not names:

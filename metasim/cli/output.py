@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ def _plain_data(value: Any) -> Any:
 
 
 @contextlib.contextmanager
-def stdout_kept(wanted: bool = True) -> Iterator[None]:
-    """Send what libraries write to standard output to standard error for the time being (PyBullet greets on import)."""
+def stdout_kept(wanted: bool = True) -> Generator[None]:
+    """Send what libraries write to standard output to standard error meanwhile: PyBullet greets on import."""
     if not wanted:
         yield
         return

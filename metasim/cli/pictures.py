@@ -133,15 +133,13 @@ class Play:
 
 def one_task(word: str) -> str:
     """Return the one task that a word means."""
-    tasks = expand_tasks([word])
-    if len(tasks) > 1:
-        raise InvalidConfig(f"{word!r} means {len(tasks)} tasks, and this takes one; for example {tasks[0]!r}")
-    return tasks[0]
+    first, *more = expand_tasks([word])
+    if more:
+        raise InvalidConfig(f"{word!r} means {1 + len(more)} tasks, and this takes one; for example {first!r}")
+    return first
 
 
-def first_picture(
-    task: str, backend: str, camera: str, size: tuple[int, int], seed: int, episode: int = 0
-) -> Picture:
+def first_picture(task: str, backend: str, camera: str, size: tuple[int, int], seed: int, episode: int = 0) -> Picture:
     """Return a picture of the beginning of an episode."""
     import numpy as np
 

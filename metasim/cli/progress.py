@@ -35,12 +35,14 @@ class Bars:
         self._bars.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Leave the bars as they are."""
         self._bars.stop()
 
     def __call__(self, report: Any) -> None:
-        """Draw a report: ``task``, ``done`` of ``wanted``, ``successes``, and where there is one the ``share`` done."""
+        """Draw a report: ``task``, ``done`` of ``wanted``, ``successes``, and its ``share`` if it has one."""
         share = getattr(report, "share", report.done / max(1, report.wanted))
         words = f"{report.done}/{report.wanted} {self._unit}, {report.successes} solved"
         self.show(report.task, share, words)

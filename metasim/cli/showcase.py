@@ -1,4 +1,4 @@
-"""Pictures and a video for the demo: each task at its start and solved, and one task in all engines side by side."""
+"""Pictures and a video for the demo: every task at its start and solved, one in all engines side by side."""
 
 from __future__ import annotations
 
@@ -81,9 +81,7 @@ def draw_stills(todo: Sequence[Still], emit: Callable[[Any], None]) -> None:
         emit(still.task)
 
 
-def film(
-    task: str, backends: Sequence[str], seed: int, path: Path, report: Callable[[int, int], None]
-) -> bytes:
+def film(task: str, backends: Sequence[str], seed: int, path: Path, report: Callable[[int, int], None]) -> bytes:
     """Return an MP4 of the expert in every engine side by side; made if it is not at ``path`` yet.
 
     Raises:

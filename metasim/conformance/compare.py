@@ -38,9 +38,7 @@ class Row:
     remarks: tuple[str, ...]
 
 
-def compare_engines(
-    backends: Sequence[str] = ("mujoco", "pybullet"), only: Iterable[str] | None = None
-) -> list[Row]:
+def compare_engines(backends: Sequence[str] = ("mujoco", "pybullet"), only: Iterable[str] | None = None) -> list[Row]:
     """Run the checks in each backend and return one row for every quantity, failed and skipped ones too."""
     names = list(CHECKS if only is None else only)
     runs = [run_checks(backend, names) for backend in backends]
@@ -71,9 +69,7 @@ def markdown(rows: Sequence[Row], backends: Sequence[str] = ("mujoco", "pybullet
             lines += [f"- {reason}" for reason in _reasons(numbers)]
         lines += [""] if numbers else []
         lines += _promises(promises, backends) if promises else []
-        lines += [
-            f"- {b} did not measure this: {r}" for b, r in zip(backends, mine[0].remarks, strict=True) if r
-        ]
+        lines += [f"- {b} did not measure this: {r}" for b, r in zip(backends, mine[0].remarks, strict=True) if r]
     return "\n".join(lines).strip() + "\n"
 
 
@@ -100,9 +96,7 @@ def _rows(outcomes: Sequence[Outcome]) -> list[Row]:
 
 
 def _cells(row: Row) -> list[str]:
-    tolerance = (
-        "reported" if math.isinf(row.tolerance) else "exact" if row.tolerance == 0 else f"{row.tolerance:.2g}"
-    )
+    tolerance = "reported" if math.isinf(row.tolerance) else "exact" if row.tolerance == 0 else f"{row.tolerance:.2g}"
     return [row.name, _text(row.expected), *(_marked(row, v) for v in row.values), tolerance, row.unit]
 
 
@@ -119,9 +113,7 @@ def _promises(rows: Sequence[Row], backends: Sequence[str]) -> list[str]:
         if not rows[0].remarks[k]:
             broken = [f"{row.name}: {_text(row.values[k])}" for row in rows if not _kept(row, row.values[k])]
             told = f"; not: {'; '.join(broken)}" if broken else ""
-            lines.append(
-                f"- {backend} keeps {len(rows) - len(broken)} of {len(rows)} promises without a number{told}"
-            )
+            lines.append(f"- {backend} keeps {len(rows) - len(broken)} of {len(rows)} promises without a number{told}")
     return lines
 
 

@@ -92,9 +92,7 @@ def near(name: str, value: Any, expected: Any, tolerance: float, unit: str, why:
 
 def report(name: str, value: float, expected: float, unit: str, why: str) -> Measurement:
     """Return a measurement that is shown beside the expected value and never fails."""
-    return Measurement(
-        name=name, value=float(value), expected=float(expected), tolerance=math.inf, unit=unit, why=why
-    )
+    return Measurement(name=name, value=float(value), expected=float(expected), tolerance=math.inf, unit=unit, why=why)
 
 
 def same(name: str, value: Any, expected: Any, why: str) -> Measurement:

@@ -134,9 +134,7 @@ def moved(mj: Any, qpos: Array, step: Array) -> Array:
 
 def rates(mj: Any, qpos: Array, qvel: Array, kind: str) -> tuple[Array, Array]:
     """Return the linear and angular velocities ``(K, 3)`` of all frames of a kind, by central difference."""
-    (p0, r0), (p1, r1) = (
-        forward_kinematics(mj, moved(mj, qpos, sign * NUDGE * qvel))[kind] for sign in (-1, 1)
-    )
+    (p0, r0), (p1, r1) = (forward_kinematics(mj, moved(mj, qpos, sign * NUDGE * qvel))[kind] for sign in (-1, 1))
     return (p1 - p0) / (2 * NUDGE), rotation_vector(quat_mul(r1, quat_conj(r0))) / (2 * NUDGE)
 
 

@@ -41,9 +41,7 @@ def _slider(drive: Drive, y: float) -> Robot:
     return Robot(model=_file("slider"), drive=drive, pos=(0.0, y, 0.0))
 
 
-ARM_READS = Reads(
-    joints=("shoulder", "elbow"), bodies=("upper", "fore"), sites=("tip",), velocities=("fore", "tip")
-)
+ARM_READS = Reads(joints=("shoulder", "elbow"), bodies=("upper", "fore"), sites=("tip",), velocities=("fore", "tip"))
 RAIL_READS = Reads(joints=("zeta", "alpha", "mid"), bodies=("along_x", "along_y", "along_z"))
 TREE_READS = Reads(
     joints=("float", "turn", "lift", "pitch", "yaw", "crank"),
@@ -56,12 +54,8 @@ HEAP: Mapping[str, Body] = {
     "brick": Box(size_m=(0.12, 0.10, 0.08), mass_kg=0.6, pos=(-0.05, 0.02, 0.30)),
     "tile": Box(size_m=(0.20, 0.20, 0.04), mass_kg=0.9, pos=(0.0, 0.0, 0.10), quat=(0.98, 0.1, 0.15, 0.05)),
     "marble": Sphere(radius_m=0.04, mass_kg=0.2, pos=(0.03, -0.04, 0.45)),
-    "roll": Capsule(
-        radius_m=0.03, length_m=0.1, mass_kg=0.3, pos=(0.02, 0.10, 0.25), quat=(0.7, 0.7, 0.1, 0.1)
-    ),
-    "can": Cylinder(
-        radius_m=0.04, height_m=0.1, mass_kg=0.4, pos=(0.25, 0.0, 0.2), quat=(0.9, 0.0, 0.4, 0.1)
-    ),
+    "roll": Capsule(radius_m=0.03, length_m=0.1, mass_kg=0.3, pos=(0.02, 0.10, 0.25), quat=(0.7, 0.7, 0.1, 0.1)),
+    "can": Cylinder(radius_m=0.04, height_m=0.1, mass_kg=0.4, pos=(0.25, 0.0, 0.2), quat=(0.9, 0.0, 0.4, 0.1)),
 }
 HEAP_READS = Reads(
     joints=("shoulder", "elbow", *HEAP),
@@ -107,9 +101,7 @@ WELD = Weld(mocap="hand", body="load", time_constant_s=0.1)
 
 SCENES: Mapping[str, tuple[Scene, Reads]] = {
     "ball": (
-        Scene(
-            ground=False, objects={"ball": Sphere(radius_m=0.05, mass_kg=0.5, pos=(0, 0, 2))}, physics=PHYSICS
-        ),
+        Scene(ground=False, objects={"ball": Sphere(radius_m=0.05, mass_kg=0.5, pos=(0, 0, 2))}, physics=PHYSICS),
         Reads(joints=("ball",), bodies=("ball",), velocities=("ball",)),
     ),
     "block": (

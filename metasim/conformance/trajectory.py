@@ -37,9 +37,7 @@ def fly(
         clones: Every world gets the controls of this one; None for each its own.
         first_world: Number of world 0 in the programme.
     """
-    worlds = (
-        np.arange(backend.num_worlds) + first_world if clones is None else np.full(backend.num_worlds, clones)
-    )
+    worlds = np.arange(backend.num_worlds) + first_world if clones is None else np.full(backend.num_worlds, clones)
     motors = np.arange(backend.targets.ctrl.shape[1])
     seen = []
     for k in range(steps):

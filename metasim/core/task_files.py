@@ -1,7 +1,7 @@
 """Tasks in files of a user's own: loaded by path or module name, and by every process that a run starts.
 
-The environment variable :data:`VARIABLE` holds paths or module names, separated as in ``PATH``; they are loaded right
-after the built-in suites. ``metasim ... --task-module FILE`` sets it, so that worker processes find the tasks too.
+The environment variable :data:`VARIABLE` holds paths or module names, separated as in ``PATH``; they are
+loaded right after the built-in suites. ``metasim ... --task-module FILE`` sets it for the processes it starts.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -30,8 +30,8 @@ def load_environment() -> None:
 
 
 @contextmanager
-def exported(names: Iterable[str]) -> Iterator[None]:
-    """Have processes that are started meanwhile load these files and modules, besides what :data:`VARIABLE` names."""
+def exported(names: Iterable[str]) -> Generator[None]:
+    """Have processes started meanwhile load these files and modules, besides what :data:`VARIABLE` names."""
     before = os.environ.get(VARIABLE)
     files = [str(Path(name).resolve()) if _is_file(name) else name for name in names]
     for file in files:

@@ -3,4 +3,17 @@
 from metasim.view.pictures import Picture, grid, label, picture, png, strip
 from metasim.view.video import Recording, ffmpeg, gif, mp4, record, write_mp4
 
-__all__ = ["Picture", "Recording", "ffmpeg", "gif", "grid", "label", "mp4", "picture", "png", "record", "strip", "write_mp4"]
+__all__ = [
+    "Picture",
+    "Recording",
+    "ffmpeg",
+    "gif",
+    "grid",
+    "label",
+    "mp4",
+    "picture",
+    "png",
+    "record",
+    "strip",
+    "write_mp4",
+]

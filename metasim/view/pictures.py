@@ -1,4 +1,4 @@
-"""Pictures of a world: by the engine's own renderer, or by PyBullet's software renderer where that needs OpenGL.
+"""Pictures of a world: by the engine's own renderer, or by PyBullet's in software where that needs OpenGL.
 
 Arrays are ``(H, W, 3)`` uint8. A camera that stands in the scene upside down is turned upright by default.
 """
@@ -65,9 +65,7 @@ def picture(
     backend, info = episodes.backend, episodes.model.info
     camera = camera or episodes.task.camera or next(iter(info.cameras), "")
     if not camera:
-        raise InvalidConfig(
-            f"the scene of task {episodes.task.id!r} has no camera; give its Scene cameras={{'view': Camera(...)}}"
-        )
+        raise InvalidConfig(f"task {episodes.task.id!r} has no camera; give its Scene cameras={{'view': Camera(...)}}")
     index, (width, height) = info.index("camera", camera), size
     if width < 1 or height < 1:
         raise InvalidConfig(f"size must be two positive numbers of pixels, got {size!r}")

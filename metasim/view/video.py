@@ -83,7 +83,10 @@ def record(
     episodes = Episodes(task, backend, 1, horizon=horizon)
     try:
         stride = max(1, round(1.0 / (fps * episodes.control_period_s)))
-        row, seeds = np.arange(1), [EpisodeSeed(root=seed, task=episodes.task.id, episode=episode, split=split)]
+        row, seeds = (
+            np.arange(1),
+            [EpisodeSeed(root=seed, task=episodes.task.id, episode=episode, split=split)],
+        )
         actor = POLICIES[policy](episodes.task, 1)
         observation = episodes.begin(row, seeds)
         actor.reset(row, seeds)
@@ -130,7 +133,16 @@ def mp4(frames: Sequence[Array], fps: float) -> bytes:
         file = Path(folder) / "video.mp4"  # ffmpeg goes back in it to write the index: a pipe will not do
         command = [ffmpeg(), "-nostdin", "-loglevel", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24"]
         command += ["-s", f"{width}x{height}", "-r", f"{fps:g}", "-i", "pipe:0", "-an", "-c:v", "libx264"]
-        command += ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-pix_fmt", "yuv420p", "-crf", "23", "-threads", "1"]
+        command += [
+            "-vf",
+            "pad=ceil(iw/2)*2:ceil(ih/2)*2",
+            "-pix_fmt",
+            "yuv420p",
+            "-crf",
+            "23",
+            "-threads",
+            "1",
+        ]
         command += ["-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact"]
         command += ["-movflags", "+faststart", str(file)]
         ran = subprocess.run(command, input=stack.tobytes(), capture_output=True, check=False)
@@ -141,15 +153,13 @@ def mp4(frames: Sequence[Array], fps: float) -> bytes:
 
 
 def gif(frames: Sequence[Array], fps: float) -> bytes:
-    """Return frames as the bytes of a GIF file, which needs no extra; its frame times are hundredths of a second."""
+    """Return frames as the bytes of a GIF file, which needs no extra; it counts hundredths of a second."""
     from PIL import Image
 
     pictures = [Image.fromarray(frame) for frame in _stack(frames)]
     buffer = io.BytesIO()
     duration_ms = 10 * max(2, round(100.0 / fps))
-    pictures[0].save(
-        buffer, format="GIF", save_all=True, append_images=pictures[1:], duration=duration_ms, loop=0
-    )
+    pictures[0].save(buffer, format="GIF", save_all=True, append_images=pictures[1:], duration=duration_ms, loop=0)
     return buffer.getvalue()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 DRAFT_SUFFIX = ".tmp"
+_NAME = 100  # characters of a name that its draft keeps, since names have a longest length
 
 
 @contextmanager
@@ -20,7 +22,7 @@ def draft(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    name = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}{DRAFT_SUFFIX}")
+    name = target.with_name(f".{target.name[:_NAME]}.{secrets.token_hex(4)}{DRAFT_SUFFIX}")
     try:
         yield name
         _flush(name)
@@ -29,6 +31,13 @@ def draft(path: str | os.PathLike[str]) -> Iterator[Path]:
         name.unlink(missing_ok=True)
         raise
     _flush(target.parent)  # the rename itself is durable only then
+
+
+def remove_drafts(path: str | os.PathLike[str]) -> None:
+    """Remove drafts of ``path`` that a killed process left; nobody else may be writing it."""
+    target = Path(path)
+    for stray in target.parent.glob(f".{glob.escape(target.name[:_NAME])}.*{DRAFT_SUFFIX}"):
+        stray.unlink(missing_ok=True)
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> Path:

@@ -20,6 +20,8 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
 from metasim.core.errors import EngineFailure, InvalidConfig
+from metasim.core.task import TASKS
+from metasim.core.task_files import VARIABLE
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -132,11 +134,9 @@ class _Pool:
     def _start(self, index: int) -> None:
         ours, theirs = self._context.Pipe(duplex=False)
         process = self._context.Process(
-            target=_work, args=(self._function, self._shards[index], theirs), daemon=False
+            target=_work, args=(pickle.dumps((self._function, self._shards[index])), theirs), daemon=False
         )
-        before = signal.pthread_sigmask(
-            signal.SIG_BLOCK, {signal.SIGINT}
-        )  # inherited, until it ignores Ctrl-C
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited, until it ignores Ctrl-C
         try:
             process.start()
         finally:
@@ -150,18 +150,29 @@ class _Pool:
             kind, value = pickle.loads(connection.recv_bytes())  # from our own child, through a private pipe
         except (EOFError, OSError):
             process.join()
-            value = EngineFailure(
-                f"the worker of shard {index} of {len(self._shards)} {_death(process.exitcode)}; "
-                f"the other shards were finished. Run it again, with fewer workers if memory is short"
-            )
-            kind = "error"
+            kind, value = "error", (self._killed(index, process.exitcode), "")
         if kind == "event":
             self._receive(value)
             return
-        self._outcomes[index] = _Outcome(error=value) if kind == "error" else _Outcome(result=value)
+        if kind == "error":
+            error, text = value
+            if text:
+                error.add_note(f"in the worker:\n{text.rstrip()}")
+            self._outcomes[index] = _Outcome(error=error)
+        else:
+            self._outcomes[index] = _Outcome(result=value)
         del self._running[connection]
         connection.close()
         process.join()
+
+    def _killed(self, index: int, code: int | None) -> EngineFailure:
+        how = f"ended with exit code {code} and no result"
+        if code is not None and code < 0:
+            how = f"was killed by {signal.Signals(-code).name}"
+        return EngineFailure(
+            f"the worker of shard {index} of {len(self._shards)} {how}; the other shards were finished. "
+            f"Run it again, with fewer workers if memory is short"
+        )
 
     def _stop(self) -> None:
         for _, process in self._running.values():
@@ -175,14 +186,22 @@ class _Pool:
         self._running.clear()
 
 
-def _work(function: Callable[[Any, Emit], Any], shard: Any, connection: Connection) -> None:
+def _work(order: bytes, connection: Connection) -> None:
     """Run one shard in a worker process and send what comes of it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    outcome = _attempt(function, shard, lambda event: connection.send_bytes(pickle.dumps(("event", event))))
+    outcome = _attempt(_obey, order, lambda event: connection.send_bytes(pickle.dumps(("event", event))))
     connection.send_bytes(_message(outcome))
     connection.close()
+
+
+def _obey(order: bytes, emit: Emit) -> Any:
+    """Run an order; a user's own files come first, since they may import what the order is in the middle of."""
+    if os.environ.get(VARIABLE):
+        TASKS.discover()
+    function, shard = pickle.loads(order)
+    return function(shard, emit)
 
 
 def _attempt(function: Callable[[Any, Emit], Any], shard: Any, emit: Emit) -> _Outcome:
@@ -203,13 +222,12 @@ def _message(outcome: _Outcome) -> bytes:
     assert error is not None
     text = "".join(traceback.format_exception(error))
     try:
-        data = pickle.dumps(("error", error))
-        if type(pickle.loads(data)[1]) is type(error):
-            error.add_note(f"in the worker:\n{text.rstrip()}")
-            return pickle.dumps(("error", error))
+        data = pickle.dumps(("error", (error, text)))
+        if type(pickle.loads(data)[1][0]) is type(error):
+            return data
     except Exception:
         text += "(the error itself cannot be pickled)"
-    return pickle.dumps(("error", EngineFailure(f"a worker failed: {text.rstrip()}")))
+    return pickle.dumps(("error", (EngineFailure(f"a worker failed: {text.rstrip()}"), "")))
 
 
 def _end_with_parent() -> None:
@@ -217,12 +235,6 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _death(code: int | None) -> str:
-    if code is not None and code < 0:
-        return f"was killed by {signal.Signals(-code).name}"
-    return f"ended with exit code {code} and no result"
 
 
 def _ignore(event: Any) -> None:

@@ -12,7 +12,7 @@ ARM = Robot(model="kuka_iiwa", drive=Drive(stiffness=400.0, damping=40.0))
 
 @register("lab/touch-v0", horizon=30, instruction="touch the point with the flange")
 class Touch(Task):
-    scene = Scene(robot=ARM, goals=("goal",), cameras={"view": Camera(pos=(1.5, 1.5, 1.2), target=(0, 0, 0.5))})
+    scene = Scene(robot=ARM, goals=("goal",), cameras={"view": Camera(pos=(1.5, 1.5, 1), target=(0, 0, 0.5))})
     control = JointPosition(delta=0.05)
     reads = Reads(bodies=("lbr_iiwa_link_7",), sites=("goal",))
     factors = (Place("goal", low=(0.4, -0.2, 0.3), high=(0.6, 0.2, 0.7)),)

@@ -56,6 +56,37 @@ class InertiaOfAShape(Mutant):
         mj.body_inertia[:] = mj.body_inertia.mean(axis=1, keepdims=True)
 
 
+class HalfSizes(Mutant):
+    """Full extents taken for halves, the other way round."""
+
+    def spoil(self, mj: Any) -> None:
+        mj.geom_size[:] /= 2
+
+
+class ProductOfFrictions(Mutant):
+    """Bullet's rule for the friction of a pair, on a floor of 0.05."""
+
+    def spoil(self, mj: Any) -> None:
+        mj.geom_friction[:, 0] = mj.geom_friction[:, 0].prod()
+
+
+class EverythingCollides(Mutant):
+    def spoil(self, mj: Any) -> None:
+        for bits in (mj.geom_contype, mj.geom_conaffinity, mj.body_contype, mj.body_conaffinity):
+            bits[:] = 1
+
+
+class NoRotors(Mutant):
+    def spoil(self, mj: Any) -> None:
+        mj.dof_armature[:] = 0
+        mujoco.mj_setConst(mj, mujoco.MjData(mj))
+
+
+class NoLimits(Mutant):
+    def spoil(self, mj: Any) -> None:
+        mj.jnt_limited[:] = 0
+
+
 class CentreOfMassFrame(Mutant):
     """Bullet's base frame: the centre of mass taken for the body's origin."""
 
@@ -72,11 +103,7 @@ class AlphabeticalJoints(MujocoBackend):
         names = list(info.joints)
         for slot, name in zip(slots, sorted(names[j] for j in slots), strict=True):
             names[slot] = name
-        place = {
-            n: (int(info.qpos_start[j]), 1, int(info.dof_start[j]), 1)
-            for j, n in enumerate(names)
-            if j in slots
-        }
+        place = {n: (int(info.qpos_start[j]), 1, int(info.dof_start[j]), 1) for j, n in enumerate(names) if j in slots}
         joints = {name: place.get(name, at) for name, at in model.layout.joints.items()}
         layout = replace(model.layout, joints=joints)
         super().load(replace(model, info=replace(info, joints=tuple(names)), layout=layout))
@@ -278,7 +305,12 @@ CAUGHT: Mapping[type[Backend], tuple[str, ...]] = {
     StrayDamping: ("free_fall", "pendulum"),
     NoDriveDamping: ("position_step", "velocity_step"),
     InertiaOfAShape: ("inertia", "spin", "coupled_arm"),
-    CentreOfMassFrame: ("inertia", "pendulum", "spin"),
+    HalfSizes: ("shapes", "drop_to_rest"),
+    ProductOfFrictions: ("friction_slide",),
+    EverythingCollides: ("collision_rules",),
+    NoRotors: ("joint_properties",),
+    NoLimits: ("joint_limits",),
+    CentreOfMassFrame: ("inertia", "pendulum", "spin", "linkage"),
     AlphabeticalJoints: ("joint_order",),
     DragLikeBullet: ("free_fall", "pendulum"),
     OneSubstepShort: ("substeps", "free_fall"),

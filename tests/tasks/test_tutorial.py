@@ -26,7 +26,7 @@ def _registered() -> None:
 def test_it_is_short_and_shown() -> None:
     text = FILE.read_text()
     assert len([line for line in text.splitlines() if line.strip()]) <= 25
-    assert text[text.index("FINGERS_CLOSED = ") :] in (FILE.parent / "first_task.md").read_text()
+    assert text[text.index("TIP, CLOSED") :] in (FILE.parent / "first_task.md").read_text()
 
 
 @pytest.mark.parametrize("backend", ["mujoco", "pybullet"])

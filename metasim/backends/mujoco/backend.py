@@ -36,7 +36,18 @@ class MujocoBackend(Backend):
 
     name = "mujoco"
     capabilities = frozenset(
-        {"mocap", "contact_force", "parameters", "wrench", "jacobian", "rgb", "depth", "segmentation", "soft_limits", "mesh"}
+        {
+            "mocap",
+            "contact_force",
+            "parameters",
+            "wrench",
+            "jacobian",
+            "rgb",
+            "depth",
+            "segmentation",
+            "soft_limits",
+            "mesh",
+        }
     )
 
     def __init__(self, num_worlds: int = 1, *, workers: int = 1) -> None:
@@ -75,14 +86,13 @@ class MujocoBackend(Backend):
             raise NotReady("this backend is closed or has a model already; launch another one")
         state.write_no_log_file()
         self._model = model
-        self._batch = batch.Batch(model.mj, nsim=self.num_worlds, nthread=self.workers)
-        self._state, self._targets, self._contacts = state.views(self._batch, model)
-        self._contact_sensors = state.contact_sensors(self._batch, model)
-        self._warnings = self._batch.warning[:, state.DIVERGED, 1]
+        self._batch = b = batch.Batch(model.mj, nsim=self.num_worlds, nthread=self.workers)
+        self._state, self._targets, self._contacts = state.views(b, model)
+        self._contact_sensors = state.contact_sensors(b, model)
         self._camera: cameras.Camera | None = None
-        state.write_home(self._batch, model.info)
-        self._batch.forward(stage=_VEL)
-        self._initial = state.take_snapshot(self._batch, self._contacts, np.zeros(1, np.int64))
+        state.write_home(b, model.info)
+        b.forward(stage=_VEL)
+        self._initial = state.take_snapshot(b, self._contacts, np.zeros(1, np.int64))
 
     def step(self, substeps: int = 1) -> State:
         """Advance every world."""
@@ -92,7 +102,7 @@ class MujocoBackend(Backend):
         except batch.SimulationError as error:
             self._failures.update({int(i): b.error(int(i)) for i in error.ids})
         self._contacts[:] = self._contact_sensors
-        if self._batch.warning[:, state.DIVERGED, 1].any():
+        if b.warning[:, state.DIVERGED, 1].any():
             state.failed_worlds(b, self._failures)
         return self._state
 
@@ -131,7 +141,9 @@ class MujocoBackend(Backend):
         """Return an exact copy of some worlds."""
         return state.take_snapshot(self._ready(), self._contacts, world_rows(worlds, self.num_worlds))
 
-    def restore(self, snapshot: state.Snapshot, worlds: Array | None = None, rows: Array | None = None) -> None:
+    def restore(
+        self, snapshot: state.Snapshot, worlds: Array | None = None, rows: Array | None = None
+    ) -> None:
         """Put rows of a snapshot into worlds."""
         b, ids = self._ready(), world_rows(worlds, self.num_worlds)
         chosen = np.arange(len(ids)) if rows is None else np.asarray(rows)
@@ -185,7 +197,14 @@ class MujocoBackend(Backend):
         b, rows = self._ready(), world_rows(worlds, self.num_worlds)
         if self._camera is None:
             self._camera = cameras.Camera(self._model)
-        return self._camera.render([b.get_data(int(i)) for i in rows], [b.get_model(int(i)) for i in rows], camera, width, height, modes)
+        return self._camera.render(
+            [b.get_data(int(i)) for i in rows],
+            [b.get_model(int(i)) for i in rows],
+            camera,
+            width,
+            height,
+            modes,
+        )
 
     def _ready(self) -> batch.Batch:
         if self._batch is None:

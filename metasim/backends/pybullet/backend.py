@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from metasim.backends.pybullet import dynamics, parameters, state
+from metasim.backends.pybullet.camera import SoftwareCamera
 from metasim.backends.pybullet.worker import Pool
 from metasim.backends.pybullet.worlds import Job
 from metasim.core.backend import Backend, Images, Start, Targets, finite_rows, world_rows
-from metasim.core.errors import InvalidState, NotReady, UnsupportedFeature
+from metasim.core.errors import InvalidState, NotReady
 from metasim.core.model import ModelInfo
 from metasim.core.state import State
 from metasim.model import Model
@@ -39,6 +40,7 @@ class PybulletBackend(Backend):
     def __init__(self, num_worlds: int = 1, *, workers: int = 1) -> None:
         super().__init__(num_worlds, workers=workers)
         self._pool: Pool | None = None
+        self._camera: SoftwareCamera | None = None
         self._closed = False
 
     @property
@@ -101,6 +103,8 @@ class PybulletBackend(Backend):
 
     def close(self) -> None:
         """Free the engine."""
+        if self._camera is not None:
+            self._camera.close()
         if self._pool is not None:
             self._pool.close()
         self._pool, self._closed = None, True
@@ -173,9 +177,15 @@ class PybulletBackend(Backend):
         modes: tuple[str, ...] = ("rgb",),
         worlds: Array | None = None,
     ) -> Images:
-        """Return pictures."""
-        self._ready()
-        raise UnsupportedFeature("render is being built")
+        """Return pictures, drawn by the software renderer."""
+        pool, rows = self._ready(), world_rows(worlds, self.num_worlds)
+        if self._camera is None:
+            self._camera = SoftwareCamera(self._model)
+        places = [np.concatenate(part) for part in zip(*pool.call_rows("places", rows), strict=True)]
+        own = dict(zip(("body_pos", "body_quat", "site_pos"), places, strict=True))
+        s = pool.shared
+        coordinates = s.qpos[rows], s.mocap_pos[rows], s.mocap_quat[rows]
+        return self._camera.render(*coordinates, camera, width, height, modes, **own)
 
     def _ready(self) -> Pool:
         if self._pool is None:

@@ -63,7 +63,11 @@ class Controller:
 
     def __init__(self, m: mujoco.MjModel, trees: Sequence[Tree], mirror: batch.Batch) -> None:
         self._mirror, self._timestep = mirror, float(m.opt.timestep)
-        self._armature, self._damping = np.array(m.dof_armature), np.array(m.dof_damping)
+        self._armature, self._damping, self._qpos0 = (
+            np.array(m.dof_armature),
+            np.array(m.dof_damping),
+            np.array(m.qpos0),
+        )
         self._motor = _motor_dofs(m)
         self.drive([t for t in trees if t.links or _is_driven(m, t)])
         self._felt = np.where(self._motor, 0.0, self._armature)
@@ -78,10 +82,26 @@ class Controller:
         self._derivative_rows, self._derivative_columns = np.array(m.D_rowadr), np.array(m.D_colind)
 
     def drive(self, trees: Sequence[Tree]) -> None:
-        """Say which trees get forces: all with joints, and free bodies that anything but gravity and contact acts on."""
+        """Say which trees get forces: all with joints, and free bodies that anything but gravity and contact acts on.
+
+        Their joints are read in one row of numbers per world: each tree's positions, velocities, then motor forces.
+        """
         self.driven = tuple(_split(t, self._motor) for t in trees)
         self.dofs = np.array(sorted(v for t in trees for v in _dofs_of(t)), int)
         self.motors = np.array([v for d in self.driven for v in d.motor_dofs.tolist()], int)
+        self.reads = [(t.body, t.links) for t in trees if t.links]
+        qpos, dofs, columns, start = [], [], [], 0
+        for t in trees:
+            qpos += t.qpos.tolist()
+            dofs += t.dofs.tolist()
+            columns += range(start, start + len(t.links))
+            start += 3 * len(t.links)
+        widths = np.array([len(t.links) for t in trees for _ in t.links], int)
+        place = np.array(columns, int)
+        self.qpos_columns, self.dof_columns = np.array(qpos, int), np.array(dofs, int)
+        self.position_columns, self.velocity_columns = place, place + widths
+        self.force_columns = (place + 2 * widths)[[dofs.index(v) for v in self.motors]]
+        self.qpos_zero = self._qpos0[self.qpos_columns]
 
     def advance(self, qpos: Array, qvel: Array) -> Array:
         """Find the torques ``(n, nv)`` at some coordinates, and return the velocities that would follow without contact."""
@@ -119,7 +139,9 @@ class Controller:
         if self._derivative is None:
             damping = self._mirror.expanded("dof_damping")
             return -(self._damping if damping is None else damping) * acceleration
-        return np.add.reduceat(self._derivative * acceleration[:, self._derivative_columns], self._derivative_rows, axis=1)
+        return np.add.reduceat(
+            self._derivative * acceleration[:, self._derivative_columns], self._derivative_rows, axis=1
+        )
 
 
 def _motor_dofs(m: mujoco.MjModel) -> Array:
@@ -128,7 +150,9 @@ def _motor_dofs(m: mujoco.MjModel) -> Array:
     mujoco.mj_forward(m, data)
     mujoco.mj_fullM(m, data, full)
     own = np.maximum(np.diag(full) - m.dof_armature, 1e-12)
-    hinged = np.isin(m.jnt_type[m.dof_jntid], (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE)))
+    hinged = np.isin(
+        m.jnt_type[m.dof_jntid], (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE))
+    )
     return hinged & (m.dof_armature > MOTOR_RATIO * own)
 
 
@@ -151,7 +175,12 @@ def _is_driven(m: mujoco.MjModel, tree: Tree) -> bool:
     inner = (m.jnt_stiffness[joints], m.jnt_limited[joints], m.body_gravcomp[bodies])
     inner += (m.dof_damping[dofs], m.dof_frictionloss[dofs], m.dof_armature[dofs])
     actuated = np.isin(m.actuator_trnid[:, 0], np.flatnonzero(joints)).any()
-    return any(np.any(a) for a in inner) or bool(actuated) or _constrained(m, bodies) or m.opt.density + m.opt.viscosity > 0
+    return (
+        any(np.any(a) for a in inner)
+        or bool(actuated)
+        or _constrained(m, bodies)
+        or m.opt.density + m.opt.viscosity > 0
+    )
 
 
 def _constrained(m: mujoco.MjModel, bodies: Array) -> bool:

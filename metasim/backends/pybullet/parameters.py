@@ -130,13 +130,15 @@ def write(b: batch.Batch, model_info: tuple[str, ...], parameter: str, k: int, v
             fields[0][rows, k] = values
 
 
+def field(b: batch.Batch, m: mujoco.MjModel, name: str) -> Array:
+    """Return a model field of every world, read-only."""
+    values, default = b.expanded(name), np.asarray(model_value(m, name))
+    return np.broadcast_to(default, (b.nsim, *default.shape)) if values is None else values
+
+
 def read(b: batch.Batch, m: mujoco.MjModel, parameter: str, k: int) -> Array:
     """Return a parameter of every world as the mirror has it."""
-    name = _FIELDS[parameter][0]
-    values = b.expanded(name)
-    if values is None:
-        default = np.asarray(model_value(m, name))
-        values = np.broadcast_to(default, (b.nsim, *default.shape))
+    values = field(b, m, _FIELDS[parameter][0])
     if parameter == "gravity":
         return np.array(values)
     column = int(m.jnt_dofadr[k]) if parameter == "damping" else k

@@ -74,7 +74,7 @@ class Pool:
             if part.start < part.stop:
                 share = [_share(a, part, len(rows)) for a in args]
                 calls.append((k, method, (rows[part] - self._edges[k], *share)))
-        return self._all(calls)
+        return self._all(calls or [(0, method, (rows, *args))])
 
     def close(self) -> None:
         """End the workers and free the shared memory; may be called twice."""
@@ -90,7 +90,10 @@ class Pool:
             ours, theirs = context.Pipe()
             bounds = int(self._edges[k]), int(self._edges[k + 1])
             process = context.Process(
-                target=_serve, args=(theirs, job, layout, self._memory.name, bounds), name=f"metasim-bullet-{k}", daemon=True  # type: ignore[union-attr]
+                target=_serve,
+                args=(theirs, job, layout, self._memory.name, bounds),
+                name=f"metasim-bullet-{k}",
+                daemon=True,  # type: ignore[union-attr]
             )
             process.start()
             theirs.close()

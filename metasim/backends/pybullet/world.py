@@ -28,7 +28,10 @@ from metasim.core.rotation import cross, quat_conj, quat_mul, rotate
 
 Array = Any
 _FLAGS = p.URDF_USE_INERTIA_FROM_FILE | p.URDF_USE_IMPLICIT_CYLINDER
-ITERATIONS = 50
+ITERATIONS = 200
+"""Sweeps of the contact solver at most: a light body squeezed between stiff contacts needs more than Bullet's 50."""
+RESIDUAL = 1e-11
+"""Squared change of velocity [m^2/s^2] in a sweep below which the solver stops."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -87,7 +90,9 @@ def build(m: mujoco.MjModel, plan: Plan, contacts: Contacts, folder: Path) -> in
     """
     client = p.connect(p.DIRECT)
     if client < 0:
-        raise EngineFailure("pybullet did not open another physics client; its limit is 1024 in one process, use more workers")
+        raise EngineFailure(
+            "pybullet did not open another physics client; its limit is 1024 in one process, use more workers"
+        )
     p.setPhysicsEngineParameter(
         fixedTimeStep=float(m.opt.timestep),
         numSolverIterations=ITERATIONS,
@@ -99,7 +104,7 @@ def build(m: mujoco.MjModel, plan: Plan, contacts: Contacts, folder: Path) -> in
         enableConeFriction=1,
         deterministicOverlappingPairs=1,
         collisionFilterMode=1,
-        solverResidualThreshold=0.0,
+        solverResidualThreshold=RESIDUAL,
         enableFileCaching=0,
         physicsClientId=client,
     )
@@ -111,7 +116,9 @@ def build(m: mujoco.MjModel, plan: Plan, contacts: Contacts, folder: Path) -> in
         try:
             body = p.loadURDF(str(path), useFixedBase=not part.free, flags=flags, physicsClientId=client)
         except p.error as error:
-            raise EngineFailure(f"pybullet did not load the part of body {m.body(part.root).name!r}: {error}") from error
+            raise EngineFailure(
+                f"pybullet did not load the part of body {m.body(part.root).name!r}: {error}"
+            ) from error
         _calm(client, body)
     wired = wire(m, plan, client)
     _set_filters(m, plan, wired, client)
@@ -122,15 +129,24 @@ def build(m: mujoco.MjModel, plan: Plan, contacts: Contacts, folder: Path) -> in
 
 def gravity(m: mujoco.MjModel) -> Array:
     """Return gravity ``(3,)`` as the model's flags have it."""
-    return np.zeros(3) if m.opt.disableflags & int(mujoco.mjtDisableBit.mjDSBL_GRAVITY) else np.array(m.opt.gravity)
+    return (
+        np.zeros(3)
+        if m.opt.disableflags & int(mujoco.mjtDisableBit.mjDSBL_GRAVITY)
+        else np.array(m.opt.gravity)
+    )
 
 
 def wire(m: mujoco.MjModel, plan: Plan, client: int) -> Wiring:
     """Find every joint, group and surface in a world."""
     names: list[dict[str, int]] = []
     for body in range(len(plan.parts)):
-        infos = [p.getJointInfo(body, k, physicsClientId=client) for k in range(p.getNumJoints(body, physicsClientId=client))]
-        names.append({**{i[1].decode(): i[0] for i in infos}, **{"link " + i[12].decode(): i[0] for i in infos}})
+        infos = [
+            p.getJointInfo(body, k, physicsClientId=client)
+            for k in range(p.getNumJoints(body, physicsClientId=client))
+        ]
+        names.append(
+            {**{i[1].decode(): i[0] for i in infos}, **{"link " + i[12].decode(): i[0] for i in infos}}
+        )
     trees, links = [], {}
     for body, part in enumerate(plan.parts):
         if not part.moving:
@@ -166,7 +182,14 @@ def _calm(client: int, body: int) -> None:
     joints = range(p.getNumJoints(body, physicsClientId=client))
     for link in (-1, *joints):
         p.changeDynamics(
-            body, link, linearDamping=0, angularDamping=0, jointDamping=0, restitution=0, maxJointVelocity=1e6, physicsClientId=client
+            body,
+            link,
+            linearDamping=0,
+            angularDamping=0,
+            jointDamping=0,
+            restitution=0,
+            maxJointVelocity=1e6,
+            physicsClientId=client,
         )
     for link in joints:
         if p.getJointInfo(body, link, physicsClientId=client)[2] != p.JOINT_FIXED:
@@ -186,14 +209,21 @@ def forget_contacts(client: int, m: mujoco.MjModel, plan: Plan, wired: Wiring) -
     """Drop every contact that Bullet remembers: setting a collider's filter makes it new to the broad phase."""
     for surface, (body, link) in zip(plan.surfaces, wired.colliders, strict=True):
         g = surface.geoms[0]
-        p.setCollisionFilterGroupMask(body, link, int(m.geom_contype[g]), int(m.geom_conaffinity[g]), physicsClientId=client)
+        p.setCollisionFilterGroupMask(
+            body, link, int(m.geom_contype[g]), int(m.geom_conaffinity[g]), physicsClientId=client
+        )
 
 
 def set_friction(client: int, wired: Wiring, friction: Array) -> None:
     """Set sliding, torsional and rolling friction ``(S, 3)`` of the surfaces."""
     for (body, link), (sliding, torsional, rolling) in zip(wired.colliders, friction.tolist(), strict=True):
         p.changeDynamics(
-            body, link, lateralFriction=sliding, spinningFriction=torsional, rollingFriction=rolling, physicsClientId=client
+            body,
+            link,
+            lateralFriction=sliding,
+            spinningFriction=torsional,
+            rollingFriction=rolling,
+            physicsClientId=client,
         )
 
 
@@ -216,7 +246,9 @@ def put_base(client: int, tree: Tree, qpos: Array, qvel: Array) -> None:
     offset = rotate(quat, tree.com)
     spin = rotate(quat, qvel[3:6])
     place(client, tree.body, qpos[:3] + offset, quat_mul(quat, tree.axes))
-    p.resetBaseVelocity(tree.body, (qvel[:3] + np.cross(spin, offset)).tolist(), spin.tolist(), physicsClientId=client)
+    p.resetBaseVelocity(
+        tree.body, (qvel[:3] + np.cross(spin, offset)).tolist(), spin.tolist(), physicsClientId=client
+    )
 
 
 def place(client: int, body: int, pos: Array, quat: Array) -> None:
@@ -236,7 +268,9 @@ def bases_to_canonical(tree: Tree, poses: Array, velocities: Array) -> tuple[Arr
     quat = quat_mul(poses[:, [6, 3, 4, 5]], quat_conj(tree.axes))
     offset = rotate(quat, np.broadcast_to(tree.com, (len(poses), 3)))
     linear = velocities[:, :3] - cross(velocities[:, 3:], offset)
-    return np.hstack([poses[:, :3] - offset, quat]), np.hstack([linear, rotate(quat_conj(quat), velocities[:, 3:])])
+    return np.hstack([poses[:, :3] - offset, quat]), np.hstack(
+        [linear, rotate(quat_conj(quat), velocities[:, 3:])]
+    )
 
 
 def base_wrench(tree: Tree, quat: Array, force: Array) -> Array:

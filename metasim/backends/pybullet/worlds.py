@@ -19,7 +19,7 @@ from mujoco import batch
 
 from metasim.backends.pybullet import dynamics, parameters, world
 from metasim.backends.pybullet.contact import ContactReader, labels
-from metasim.backends.pybullet.control import MOTOR_FORCE, Controller, mirror_model
+from metasim.backends.pybullet.control import MOTOR_FORCE, Controller, Driven, mirror_model
 from metasim.backends.pybullet.model import make_plan
 from metasim.backends.pybullet.state import BAD_CTRL, BAD_QPOS, BAD_QVEL, Placement, Shared, Snapshot
 from metasim.backends.pybullet.surface import find_contacts
@@ -71,16 +71,26 @@ class Worlds:
         self.control = Controller(self.mirror.model, self.wired.trees, self.mirror)
         self.reader = ContactReader(self.m, job.pairs, self.plan.surfaces, self.wired)
         self.bullet = parameters.InBullet(self.m, self.plan, pairs, self.wired, self.clients)
-        self._sensors, self._xpos, self._xquat = (self.mirror.bind(f) for f in ("sensordata", "xpos", "xquat"))
+        self._sensors, self._xpos, self._xquat = (
+            self.mirror.bind(f) for f in ("sensordata", "xpos", "xquat")
+        )
         self.mirror.bind("site_xpos")
         self.qpos, self.qvel = np.tile(job.home_qpos, (n, 1)), np.zeros((n, self.m.nv))
         self.wrench = np.zeros((n, self.m.nbody, 6))
         self._pushed: list[tuple[int, int]] = []
         self._written = False
         self._placed = np.full((n, len(self.plan.parts), 7), np.nan)
-        self._mocaps = [(body, k, int(self.m.body_mocapid[k])) for body, k in self.wired.fixed if self.m.body_mocapid[k] >= 0]
+        self._mocaps = [
+            (body, k, int(self.m.body_mocapid[k]))
+            for body, k in self.wired.fixed
+            if self.m.body_mocapid[k] >= 0
+        ]
         self.mirror.ctrl[:] = job.home_ctrl
-        shared.ctrl[:], shared.mocap_pos[:], shared.mocap_quat[:] = job.home_ctrl, self.mirror.mocap_pos, self.mirror.mocap_quat
+        shared.ctrl[:], shared.mocap_pos[:], shared.mocap_quat[:] = (
+            job.home_ctrl,
+            self.mirror.mocap_pos,
+            self.mirror.mocap_quat,
+        )
         self._settle(np.arange(n))
         self.initial = self.snapshot(np.zeros(1, int))
 
@@ -92,9 +102,11 @@ class Worlds:
             self._find_failures()
         self._take_targets()
         active = np.flatnonzero(self.shared.failed == 0).tolist()
-        for _ in range(substeps):
+        for _ in range(substeps if active else 0):
             self._substep(active)
-        self._read_bases(active, [t for t in self.wired.trees if all(t is not d.tree for d in self.control.driven)])
+        self._read_bases(
+            active, [t for t in self.wired.trees if all(t is not d.tree for d in self.control.driven)]
+        )
         for i in active:
             self.reader.read(self.clients[i], self.shared.contacts[i])
         self._find_failures()
@@ -105,7 +117,11 @@ class Worlds:
         for i in np.flatnonzero(~_finite(s.ctrl, s.mocap_pos, s.mocap_quat) & (s.failed == 0)):
             self._fail(int(i), BAD_CTRL)
         ok = slice(None) if not s.failed.any() else s.failed == 0
-        mirror.ctrl[ok], mirror.mocap_pos[ok], mirror.mocap_quat[ok] = s.ctrl[ok], s.mocap_pos[ok], s.mocap_quat[ok]
+        mirror.ctrl[ok], mirror.mocap_pos[ok], mirror.mocap_quat[ok] = (
+            s.ctrl[ok],
+            s.mocap_pos[ok],
+            s.mocap_quat[ok],
+        )
         for body, _, mocap in self._mocaps:
             for i in np.flatnonzero(s.failed == 0).tolist():
                 quat = s.mocap_quat[i, mocap]
@@ -113,30 +129,45 @@ class Worlds:
 
     def _substep(self, active: list[int]) -> None:
         control = self.control
-        if control.driven:
-            following = control.advance(self.qpos, self.qvel)
-            before = self.qvel.copy()
-            commands = [self._commands(d, following) for d in control.driven]
-        else:
-            commands = []
-        for i, k in self._pushed:
-            self._push(i, k)
+        if not control.driven:
+            self._push_all()
+            for i in active:
+                p.stepSimulation(self.clients[i])
+            return
+        following = control.advance(self.qpos, self.qvel)
+        before = self.qvel.copy()
+        commands = [self._commands(d, following) for d in control.driven]
+        self._push_all()
+        states: list[float] = []
         for i in active:
             client = self.clients[i]
             for body, links, torques, motors, speeds, limits in commands:
                 if links:
-                    p.setJointMotorControlArray(body, links, p.TORQUE_CONTROL, forces=torques[i], physicsClientId=client)
+                    p.setJointMotorControlArray(
+                        body, links, p.TORQUE_CONTROL, forces=torques[i], physicsClientId=client
+                    )
                 if motors:
                     p.setJointMotorControlArray(
-                        body, motors, p.VELOCITY_CONTROL, targetVelocities=speeds[i], forces=limits, physicsClientId=client
+                        body,
+                        motors,
+                        p.VELOCITY_CONTROL,
+                        targetVelocities=speeds[i],
+                        forces=limits,
+                        physicsClientId=client,
                     )
             p.stepSimulation(client)
-        if control.driven:
-            measured = self._read_joints(active)
-            self._read_bases(active, [d.tree for d in control.driven])
-            control.observe(before, self.qvel, measured)
+            for body, links in control.reads:
+                positions, velocities, _, forces = zip(*p.getJointStates(body, links, client), strict=True)
+                states += positions
+                states += velocities
+                states += forces
+        measured = self._take_joints(active, states)
+        self._read_bases(active, [d.tree for d in control.driven])
+        control.observe(before, self.qvel, measured)
 
-    def _commands(self, d: Any, following: Array) -> tuple[int, list[int], Any, list[int], Any, list[float]]:
+    def _commands(
+        self, d: Driven, following: Array
+    ) -> tuple[int, list[int], Any, list[int], Any, list[float]]:
         """Return the arguments of one tree's motors, by world."""
         torques, speeds = self.control.torque[:, d.torque_dofs].tolist(), following[:, d.motor_dofs].tolist()
         if d.tree.base_dof >= 0:
@@ -148,33 +179,33 @@ class Worlds:
         force = self.control.torque[:, t.base_dof : t.base_dof + 6]
         rows = np.flatnonzero(np.any(force != 0.0, axis=1) & (self.shared.failed == 0))
         if len(rows):
-            wrench = world.base_wrench(t, self.qpos[rows, t.base_qpos + 3 : t.base_qpos + 7], force[rows]).tolist()
+            wrench = world.base_wrench(
+                t, self.qpos[rows, t.base_qpos + 3 : t.base_qpos + 7], force[rows]
+            ).tolist()
             for i, values in zip(rows.tolist(), wrench, strict=True):
                 world.push_base(self.clients[i], t, values[:3], values[3:])
 
-    def _push(self, i: int, body: int) -> None:
-        """Apply an external wrench at a body's centre of mass."""
-        if self.shared.failed[i] == 0:
-            group = int(self.m.body_weldid[body])
-            point = self.plan.rel_pos[body] + self.plan.rel_mat[body] @ self.m.body_ipos[body]
-            world.push(self.clients[i], self.wired, group, point, self.wrench[i, body])
+    def _push_all(self) -> None:
+        """Apply the external wrenches, each at its body's centre of mass."""
+        for i, body in self._pushed:
+            if self.shared.failed[i] == 0:
+                point = self.plan.rel_pos[body] + self.plan.rel_mat[body] @ self.m.body_ipos[body]
+                world.push(
+                    self.clients[i], self.wired, int(self.m.body_weldid[body]), point, self.wrench[i, body]
+                )
 
-    def _read_joints(self, active: list[int]) -> Array:
-        """Read joints of the driven trees into the coordinates, and return the forces of the motors ``(n, motors)``."""
-        measured = [np.zeros((len(self.clients), 0))]
-        for d in self.control.driven:
-            t = d.tree
-            if t.links:
-                states = np.array([[s[:2] for s in p.getJointStates(t.body, t.links, self.clients[i])] for i in active])
-                if active:
-                    self.qpos[np.ix_(active, t.qpos)] = states[:, :, 0] + self.m.qpos0[t.qpos]
-                    self.qvel[np.ix_(active, t.dofs)] = states[:, :, 1]
-            if d.motor_links:
-                forces = np.zeros((len(self.clients), len(d.motor_links)))
-                for i in active:
-                    forces[i] = [s[3] for s in p.getJointStates(t.body, d.motor_links, self.clients[i])]
-                measured.append(forces)
-        return np.hstack(measured)
+    def _take_joints(self, active: list[int], states: list[float]) -> Array:
+        """Take the joints of driven trees into the coordinates; return the forces of the motors ``(n, motors)``."""
+        control = self.control
+        numbers = np.array(states).reshape(len(active), -1)
+        everyone = len(active) == len(self.clients)
+        some = slice(None) if everyone else np.array(active)
+        crossed = some if everyone else np.array(active)[:, None]
+        self.qpos[crossed, control.qpos_columns] = numbers[:, control.position_columns] + control.qpos_zero
+        self.qvel[crossed, control.dof_columns] = numbers[:, control.velocity_columns]
+        measured = np.zeros((len(self.clients), len(control.motors)))
+        measured[some] = numbers[:, control.force_columns]
+        return measured
 
     def _read_bases(self, active: list[int], trees: list[Tree]) -> None:
         for t in trees:
@@ -186,6 +217,8 @@ class Worlds:
 
     def _find_failures(self) -> None:
         for values, code in ((self.qpos, BAD_QPOS), (self.qvel, BAD_QVEL)):
+            if not values.size or np.abs(values).max() < _LIMIT:
+                continue
             for i in np.flatnonzero(~(np.abs(values) < _LIMIT).all(axis=1)):
                 self._fail(int(i), code)
 
@@ -267,7 +300,11 @@ class Worlds:
         """Take coordinates and targets from the mirror."""
         mirror, s = self.mirror, self.shared
         self.qpos[rows], self.qvel[rows] = mirror.qpos[rows], mirror.qvel[rows]
-        s.ctrl[rows], s.mocap_pos[rows], s.mocap_quat[rows] = mirror.ctrl[rows], mirror.mocap_pos[rows], mirror.mocap_quat[rows]
+        s.ctrl[rows], s.mocap_pos[rows], s.mocap_quat[rows] = (
+            mirror.ctrl[rows],
+            mirror.mocap_pos[rows],
+            mirror.mocap_quat[rows],
+        )
         self._settle(rows)
 
     def apply_wrenches(self, rows: Array, wrenches: Array) -> None:
@@ -295,7 +332,12 @@ class Worlds:
     def _put_tree(self, i: int, t: Tree) -> None:
         client = self.clients[i]
         if t.base_dof >= 0:
-            world.put_base(client, t, self.qpos[i, t.base_qpos : t.base_qpos + 7], self.qvel[i, t.base_dof : t.base_dof + 6])
+            world.put_base(
+                client,
+                t,
+                self.qpos[i, t.base_qpos : t.base_qpos + 7],
+                self.qvel[i, t.base_dof : t.base_dof + 6],
+            )
         else:
             self._place(i, t.body, *self._mount(i, t))
         angles, speeds = self.qpos[i, t.qpos] - self.m.qpos0[t.qpos], self.qvel[i, t.dofs]
@@ -313,7 +355,10 @@ class Worlds:
         """Return where a tree's root stands at zero: its parent's pose and its own offset, both per world."""
         parent = int(self.m.body_parentid[t.root])
         fields = (("body_pos", self.m.body_pos), ("body_quat", self.m.body_quat))
-        own = [default[t.root] if (v := self.mirror.expanded(f)) is None else v[i, t.root] for f, default in fields]
+        own = [
+            default[t.root] if (v := self.mirror.expanded(f)) is None else v[i, t.root]
+            for f, default in fields
+        ]
         offset, quat = np.zeros(3), np.zeros(4)
         mujoco.mju_rotVecQuat(offset, np.array(own[0]), self._xquat[i, parent])
         mujoco.mju_mulQuat(quat, self._xquat[i, parent], np.array(own[1]) / np.linalg.norm(own[1]))
@@ -339,6 +384,12 @@ class Worlds:
             held = [self.bullet.mass(i, k) for i in range(len(self.clients))]
             values = np.array([v if h is None else h for v, h in zip(values, held, strict=True)])
         return values
+
+    def places(self, rows: Array) -> tuple[Array, Array, Array]:
+        """Return positions and orientations of bodies and positions of sites as each world's parameters have them."""
+        names = ("body_pos", "body_quat", "site_pos")
+        pos, quat, site = (parameters.field(self.mirror, self.m, name)[rows] for name in names)
+        return pos, quat, site
 
     def mass_matrix(self, rows: Array) -> Array:
         """Return the joint-space inertia ``(n, nv, nv)``: Bullet's, and the armature that the controller adds."""

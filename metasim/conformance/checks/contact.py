@@ -26,9 +26,7 @@ def drop_to_rest(make: BackendFactory) -> list[Measurement]:
         weight = BLOCK_KG * GRAVITY
         still = "friction and damping of the contact; 1.9 s after the first touch"
         return [
-            near(
-                "speed before the touch", fastest, -GRAVITY * 60 * STEP_S, 1e-9, "m/s", "0.1 m of free fall"
-            ),
+            near("speed before the touch", fastest, -GRAVITY * 60 * STEP_S, 1e-9, "m/s", "0.1 m of free fall"),
             holds("apart at the start", not in_air, "0.1 m above the floor"),
             near("force before the touch", weightless, np.zeros(3), 0.0, "N", "nothing touches"),
             holds("touching at the end", bool(backend.touching("block", "world")[0]), "it lies on the floor"),
@@ -66,9 +64,7 @@ def stack(make: BackendFactory) -> list[Measurement]:
                 "N",
                 "carries the top, upwards",
             ),
-            near(
-                "on bottom from top", force["bottom", "top"][2], -top, 2e-3 * both, "N", "pressed downwards"
-            ),
+            near("on bottom from top", force["bottom", "top"][2], -top, 2e-3 * both, "N", "pressed downwards"),
             near(
                 "action and reaction",
                 force["top", "bottom"],
@@ -77,9 +73,7 @@ def stack(make: BackendFactory) -> list[Measurement]:
                 "N",
                 "Newton's third",
             ),
-            near(
-                "on bottom from ground", force["bottom", "ground"][2], both, 2e-3 * both, "N", "carries both"
-            ),
+            near("on bottom from ground", force["bottom", "ground"][2], both, 2e-3 * both, "N", "carries both"),
             near("on top from ground", force["top", "ground"], np.zeros(3), 0.0, "N", "they are apart"),
             holds("top and ground apart", not backend.touching("top", "ground")[0], "0.1 m between them"),
         ]

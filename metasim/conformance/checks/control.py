@@ -80,12 +80,8 @@ def effort_step(make: BackendFactory) -> list[Measurement]:
                 "m/s",
                 "no force, no change",
             ),
-            near(
-                "speed of a drive limited to 2 N", tame, 2.0 * 0.402 / CART_KG, 1e-9, "m/s", "asked for 10 N"
-            ),
-            near(
-                "speed of the other carts", others, np.zeros(3), 1e-9, "m/s", "their targets are their places"
-            ),
+            near("speed of a drive limited to 2 N", tame, 2.0 * 0.402 / CART_KG, 1e-9, "m/s", "asked for 10 N"),
+            near("speed of the other carts", others, np.zeros(3), 1e-9, "m/s", "their targets are their places"),
         ]
 
 
@@ -137,9 +133,7 @@ def joint_order(make: BackendFactory) -> list[Measurement]:
         moved = _blocks(backend.step(1) and backend) - before
         axes = np.zeros((3, 3))
         axes[1, 1] = 0.7 * STEP_S
-        measured.append(
-            near("bodies after writing alpha", moved, axes, 1e-9, "m", "v dt along y of along_y alone")
-        )
+        measured.append(near("bodies after writing alpha", moved, axes, 1e-9, "m", "v dt along y of along_y alone"))
     return measured
 
 
@@ -166,9 +160,7 @@ def coupled_arm(make: BackendFactory) -> list[Measurement]:
                     "rad/s^2",
                     why,
                 ),
-                near(
-                    f"elbow acceleration {case}", found[1], wanted[1], 1e-6 * abs(wanted[1]), "rad/s^2", why
-                ),
+                near(f"elbow acceleration {case}", found[1], wanted[1], 1e-6 * abs(wanted[1]), "rad/s^2", why),
             ]
     return measured
 
@@ -237,9 +229,7 @@ def substeps(make: BackendFactory) -> list[Measurement]:
         for _ in range(10):
             often.step()
         a, b = once.state, often.state
-        split = same(
-            "step(10) against 10 step()", (a.qpos, a.qvel), (b.qpos, b.qvel), "the same physics steps"
-        )
+        split = same("step(10) against 10 step()", (a.qpos, a.qvel), (b.qpos, b.qvel), "the same physics steps")
     with opened(make, "rails") as backend:
         _command(backend, "push_zeta", 1.0)
         speed = backend.step(10).joint("zeta").vel[0, 0]

@@ -47,23 +47,16 @@ MISSPELT: Calls = {
     "parameter's actuator": lambda b: b.get_parameter("gain", "elbow_moter"),
     "wrench's body": lambda b: b.apply_wrench("foree", np.zeros(6)),
     "Jacobian's site": lambda b: b.jacobian("site", "tipp"),
-    "camera": lambda b: b.render("abov"),
 }
-SUGGESTED = ("shoulder", "upper", "tip", "mass", "upper", "elbow_motor", "fore", "tip", "")
+SUGGESTED = ("shoulder", "upper", "tip", "mass", "upper", "elbow_motor", "fore", "tip")
 BROKEN: Calls = {
     "a joint of the wrong width": lambda b: b.write(Start(joints={"shoulder": np.zeros((1, 2))})),
     "a joint with too many rows": lambda b: b.write(Start(joints={"shoulder": np.zeros((3, 1))}), ONE),
     "NaN in a joint": lambda b: b.write(Start(joints={"shoulder": [0.1], "elbow": [np.nan]})),
-    "infinity in a velocity": lambda b: b.write(
-        Start(joints={"elbow": [0.1]}, velocities={"elbow": [np.inf]})
-    ),
+    "infinity in a velocity": lambda b: b.write(Start(joints={"elbow": [0.1]}, velocities={"elbow": [np.inf]})),
     "a velocity without its position": lambda b: b.write(Start(velocities={"elbow": [0.1]})),
-    "a body that moves on joints": lambda b: b.write(
-        Start(joints={"elbow": [0.1]}, bodies={"fore": [0, 0, 1.0]})
-    ),
-    "a body's pose of 5 numbers": lambda b: b.write(
-        Start(joints={"elbow": [0.1]}, bodies={"upper": [0, 0, 1, 0, 0]})
-    ),
+    "a body that moves on joints": lambda b: b.write(Start(joints={"elbow": [0.1]}, bodies={"fore": [0, 0, 1.0]})),
+    "a body's pose of 5 numbers": lambda b: b.write(Start(joints={"elbow": [0.1]}, bodies={"upper": [0, 0, 1, 0, 0]})),
     "an unknown joint after a known one": lambda b: b.write(Start(joints={"elbow": [0.1], "elbo": [0.2]})),
     "qpos of the wrong width": lambda b: b.write_state(np.zeros((2, 3)), np.zeros((2, 2))),
     "NaN in qvel": lambda b: b.write_state(np.full((2, 2), 0.1), np.array([[0, 0], [0, np.nan]])),
@@ -94,9 +87,7 @@ def not_ready(make: BackendFactory) -> list[Measurement]:
     early.close()
     early.close()
     for name, call in MEMBERS.items():
-        measured.append(
-            raises(f"{name} after close", NotReady, lambda call=call: call(early), "it is closed")
-        )
+        measured.append(raises(f"{name} after close", NotReady, lambda call=call: call(early), "it is closed"))
     measured.append(raises("load after close", NotReady, lambda: early.load(model("rails")), "it is closed"))
     for count in (0, -1, 1.5):
         measured.append(raises(f"{count} worlds", InvalidConfig, lambda n=count: make(n), "at least one"))
@@ -122,9 +113,7 @@ def unknown_names(make: BackendFactory) -> list[Measurement]:
             "touch": lambda: backend.touching("upper", "fore"),
         }
         for name, read in reads.items():
-            measured.append(
-                raises(f"undeclared {name}", UndeclaredRead, read, "never a silent zero", ("Reads",))
-            )
+            measured.append(raises(f"undeclared {name}", UndeclaredRead, read, "never a silent zero", ("Reads",)))
         return measured
 
 
@@ -138,9 +127,7 @@ def refused_writes(make: BackendFactory) -> list[Measurement]:
             error = UnknownName if name.startswith("an unknown") else InvalidState
             before = look(backend.state)
             measured.append(raises(name, error, lambda call=call: call(backend), "says what was wrong"))
-            measured.append(
-                same(f"state after {name}", look(backend.state), before, "a refused write changes nothing")
-            )
+            measured.append(same(f"state after {name}", look(backend.state), before, "a refused write changes nothing"))
         masses = backend.get_parameter("mass", "fore")
         measured.append(near("mass after refusals", masses, [0.7, 0.7], 1e-12, "kg", "unchanged"))
         return measured

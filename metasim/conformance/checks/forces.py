@@ -36,9 +36,7 @@ def wrench(make: BackendFactory) -> list[Measurement]:
         why = "one substep from rest; the centre is where the substep began"
         measured = [
             near("F: acceleration of the centre", centre[0], force / HULL_KG, 0.02, "m/s^2", f"F / m; {why}"),
-            near(
-                "F: angular acceleration", spin[0], np.zeros(3), 1e-6, "rad/s^2", "no lever about the centre"
-            ),
+            near("F: angular acceleration", spin[0], np.zeros(3), 1e-6, "rad/s^2", "no lever about the centre"),
             near("tau: angular acceleration", spin[2], turned, 0.02, "rad/s^2", f"R I^-1 R^T tau; {why}"),
             near(
                 "tau: acceleration of the centre",

@@ -84,9 +84,7 @@ def free_joint(make: BackendFactory) -> list[Measurement]:
         hull, eye = backend.state.body("hull"), backend.state.site("eye")
         arm = eye.pos[0] - hull.pos[0]
         measured = [
-            near(
-                "linear velocity of the body", hull.lin_vel[0], qvel[:3], 1e-9, "m/s", "at the origin, world"
-            ),
+            near("linear velocity of the body", hull.lin_vel[0], qvel[:3], 1e-9, "m/s", "at the origin, world"),
             near("angular velocity of the body", hull.ang_vel[0], rate, 1e-9, "rad/s", "R w: world axes"),
             near(
                 "linear velocity of a site",
@@ -144,9 +142,7 @@ def inertia(make: BackendFactory) -> list[Measurement]:
         found = backend.mass_matrix()
         arm = near("mass matrix of an arm", found, wanted, 1e-6, "kg m^2", "two-link formula; shoulder first")
         masses = np.array([backend.get_parameter("mass", b) for b in ("upper", "fore")])
-        read = near(
-            "masses read back", masses, [[1.2] * 3, [0.7] * 3], 1e-9, "kg", "as declared, in every world"
-        )
+        read = near("masses read back", masses, [[1.2] * 3, [0.7] * 3], 1e-9, "kg", "as declared, in every world")
     with opened(make, "offset") as backend:
         backend.write_state(np.concatenate([[0, 0, 0], quat])[None], np.zeros((1, 6)))
         wanted = free_mass_matrix(HULL_KG, HULL_INERTIA, CENTRE, quat)
@@ -158,9 +154,7 @@ def inertia(make: BackendFactory) -> list[Measurement]:
             "kg, kg m, kg m^2",
             "rigid body formula",
         )
-        total = near(
-            "mass of a free body", backend.get_parameter("mass", "hull"), [HULL_KG], 1e-9, "kg", "as declared"
-        )
+        total = near("mass of a free body", backend.get_parameter("mass", "hull"), [HULL_KG], 1e-9, "kg", "as declared")
     return [arm, read, free, total]
 
 

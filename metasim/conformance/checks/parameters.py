@@ -74,9 +74,7 @@ def damping(make: BackendFactory) -> list[Measurement]:
         why = "exp(-c t / m), 2 kg; integrator c dt / 2 m = 0.2 %"
         return [
             near("speed after 1 s", state.joint("alpha").vel[:, 0], wanted, 0.002, "m/s", why),
-            near(
-                "speed of another joint", state.joint("zeta").vel[:, 0], np.ones(3), 1e-9, "m/s", "undamped"
-            ),
+            near("speed of another joint", state.joint("zeta").vel[:, 0], np.ones(3), 1e-9, "m/s", "undamped"),
             near(
                 "damping read back",
                 backend.get_parameter("damping", "alpha"),
@@ -211,9 +209,7 @@ def travel(make: BackendFactory) -> list[Measurement]:
         near("gravity in another world", moved, [0.0, 0.5, -5.0], 1e-12, "m/s^2", why),
         same("continuation after restore", again, first, why),
         same("continuation in another world", [a[:, 2] for a in there], [a[:, 1] for a in first], why),
-        same(
-            "worlds that were not set", [a[:, [0, 2]] for a in first], [a[:, [0, 2]] for a in untouched], EACH
-        ),
+        same("worlds that were not set", [a[:, [0, 2]] for a in first], [a[:, [0, 2]] for a in untouched], EACH),
     ]
 
 

@@ -32,14 +32,9 @@ def picture_shapes(make: BackendFactory) -> list[Measurement]:
         }
         bare = only.depth is None and only.segmentation is None and only.rgb.shape == (3, 32, 48, 3)
         return [
-            *[
-                holds(f"{n}: shape and type", found[n] == wanted[n], f"{found[n]}, not {wanted[n]}")
-                for n in ALL
-            ],
+            *[holds(f"{n}: shape and type", found[n] == wanted[n], f"{found[n]}, not {wanted[n]}") for n in ALL],
             holds("modes that were not asked for", bare, "None"),
-            raises(
-                "misspelt camera", UnknownName, lambda: backend.render("abov"), "did you mean", ("above",)
-            ),
+            raises("misspelt camera", UnknownName, lambda: backend.render("abov"), "did you mean", ("above",)),
             raises(
                 "unknown mode",
                 InvalidConfig,
@@ -65,9 +60,7 @@ def pinhole(make: BackendFactory) -> list[Measurement]:
                 measured.append(near(f"{marker} from {name}", spot, [u, v], 1.0, "px", why))
             known = {-1, 0, *(backend.info.index("body", marker) for marker in MARKERS)}
             strays = sorted(set(np.unique(seen).tolist()) - known)
-            measured.append(
-                holds(f"segmentation from {name}", not strays, f"bodies of the scene; strays {strays}")
-            )
+            measured.append(holds(f"segmentation from {name}", not strays, f"bodies of the scene; strays {strays}"))
         return measured
 
 
@@ -87,9 +80,7 @@ def metric_depth(make: BackendFactory) -> list[Measurement]:
             measured.append(near(f"floor from {name}, 99 % of it", worst, 0.0, 1e-2, "m", far))
             for marker, body in MARKERS.items():
                 _, _, z = _project(camera, np.array(body.pos))
-                nearest = view.depth[0][view.segmentation[0] == backend.info.index("body", marker)].min(
-                    initial=9.0
-                )
+                nearest = view.depth[0][view.segmentation[0] == backend.info.index("body", marker)].min(initial=9.0)
                 ball = "distance less the radius; the ball is seen aslant and in pixels"
                 measured.append(near(f"{marker} from {name}", nearest, z - RADIUS_M, 3e-3, "m", ball))
         return measured

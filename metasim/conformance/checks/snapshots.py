@@ -51,9 +51,7 @@ def snapshot(make: BackendFactory) -> list[Measurement]:
         again = fly(backend, 20, begin=10, clones=2)
         why = "a row of its own"
         measured.append(
-            same(
-                "continuation of a partial snapshot", [a[:, 2] for a in again], [a[:, 1] for a in after], why
-            )
+            same("continuation of a partial snapshot", [a[:, 2] for a in again], [a[:, 1] for a in after], why)
         )
         return measured
 

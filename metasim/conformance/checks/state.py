@@ -82,9 +82,7 @@ def round_trip(make: BackendFactory) -> list[Measurement]:
                 "keeps its orientation",
             ),
             near("joints that were not named", kept, [[0, 0.25], [0, 0.25]], 1e-12, "", "left alone"),
-            same(
-                "the world that was not written", [a[1] for a in after], [b[1] for b in before], "left alone"
-            ),
+            same("the world that was not written", [a[1] for a in after], [b[1] for b in before], "left alone"),
             near("body written through its joint", base, pose[:, :3], 1e-9, "m", "same point"),
         ]
 
@@ -107,9 +105,7 @@ def placing(make: BackendFactory) -> list[Measurement]:
         heights = backend.step(600).joint("ball").pos[:, 2]
         return [
             *placed,
-            near(
-                "placed site", state.site("mark").pos, moved, 1e-9, "m", "in its body's frame, in that world"
-            ),
+            near("placed site", state.site("mark").pos, moved, 1e-9, "m", "in its body's frame, in that world"),
             near(
                 "ball on the shelf",
                 heights[1:],

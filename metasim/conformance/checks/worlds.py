@@ -160,9 +160,7 @@ def not_a_number(make: BackendFactory) -> list[Measurement]:
         new = fly(fresh, 20, first_world=1)
     return [
         holds("no failures before", not before, f"failures {before}"),
-        holds(
-            "failures name world 1 alone", list(failed) == [1] and bool(failed.get(1)), f"failures {failed}"
-        ),
+        holds("failures name world 1 alone", list(failed) == [1] and bool(failed.get(1)), f"failures {failed}"),
         same("the other worlds", [a[:, [0, 2]] for a in found], [a[:, [0, 2]] for a in wanted], ALONE),
         holds(
             "the failed world stays finite",

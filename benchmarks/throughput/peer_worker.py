@@ -1,0 +1,114 @@
+"""Runs another library's environments for a comparison, inside that library's own virtual environment.
+
+A script of its own: the standard library, numpy and the peer, nothing of metasim. It reads one JSON command a line from
+standard input and answers each with one line; between commands it sleeps, so that whoever it is compared with has the
+machine to itself. Commands: ``{"do": "make", "peer", "task", "num_envs", "threads", "actions"}`` (``actions``: an .npy
+file ``(T, N, A)``), ``{"do": "stagger", "steps"}``, ``{"do": "step", "steps"}``, ``{"do": "fresh_step", "steps"}``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import json
+import os
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+Array = Any
+Job = dict[str, Any]
+HORIZON = 500
+
+
+class Envpool:
+    """N worlds of an envpool task."""
+
+    def __init__(self, job: Job) -> None:
+        envpool = importlib.import_module("envpool")
+        threads, self.n = job["threads"], job["num_envs"]
+        self.env = envpool.make(
+            job["task"], env_type="gymnasium", num_envs=self.n, num_threads=threads, seed=0
+        )
+        self.actions = np.load(job["actions"])
+        self.horizon, self.next = int(self.env.spec.config.max_episode_steps), 0
+        self.env.reset()
+
+    def stagger(self, steps: int) -> dict[str, float]:
+        """Let some steps pass, and meanwhile begin the worlds' episodes one after another."""
+        self.env.reset()
+        due = np.arange(self.n) * steps // self.n
+        for i in range(steps):
+            rows = np.flatnonzero(due == i)
+            if len(rows):
+                self.env.reset(rows)
+            self.env.step(self.actions[i % len(self.actions)])
+        return {}
+
+    def step(self, steps: int) -> dict[str, float]:
+        """Take some steps from wherever the worlds are; worlds whose episode is over begin another by themselves."""
+        env, actions, first = self.env, self.actions, self.next
+        start = time.perf_counter()
+        for i in range(first, first + steps):
+            env.step(actions[i % len(actions)])
+        self.next = first + steps
+        return {"steps": steps * self.n, "seconds": time.perf_counter() - start}
+
+    def fresh_step(self, steps: int) -> dict[str, float]:
+        """Take some steps from the beginning of episodes."""
+        self.env.reset()
+        return self.step(steps)
+
+
+class Metaworld:
+    """One environment of the original, as ``gymnasium.make`` returns it."""
+
+    def __init__(self, job: Job) -> None:
+        importlib.import_module("metaworld")
+        gymnasium = importlib.import_module("gymnasium")
+        self.env = gymnasium.make("Meta-World/MT1", env_name=job["task"], seed=0)
+        self.actions = np.load(job["actions"])[:, 0]
+        self.env.reset()
+
+    def step(self, steps: int) -> dict[str, float]:
+        """Take some steps, in episodes of their own; resets are timed apart."""
+        env, actions = self.env, self.actions
+        stepping = resetting = 0.0
+        resets = 0
+        for begin in range(0, steps, HORIZON):
+            start = time.perf_counter()
+            env.reset()
+            ready = time.perf_counter()
+            for i in range(begin, min(begin + HORIZON, steps)):
+                env.step(actions[i % len(actions)])
+            stepping += time.perf_counter() - ready
+            resetting, resets = resetting + ready - start, resets + 1
+        return {"steps": steps, "seconds": stepping, "reset_s": resetting / resets}
+
+
+PEERS = {"envpool": Envpool, "metaworld": Metaworld}
+
+
+def main() -> None:
+    """Answer commands until standard input ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print goes to standard error
+    side: Any = None
+    for line in sys.stdin:
+        job = json.loads(line)
+        try:
+            if job["do"] == "make":
+                side = PEERS[job["peer"]](job)
+                answer = {"version": importlib.metadata.version(job["peer"])}
+            else:
+                answer = getattr(side, job["do"])(job["steps"])
+        except Exception as error:  # handed to the caller, whatever it is
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""Collecting: which episodes, the same bytes however it is done, and refusals that lose nothing."""
+
+import json
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from metasim.core.errors import DatasetError, InvalidConfig, UnknownName
+from metasim.datasets import CollectConfig, Dataset, Progress, TooFewSuccesses, collect
+
+REACH, PUSH = "metaworld/reach-v3", "metaworld/push-v3"
+ENGINES = ["mujoco", "pybullet"]
+
+
+@contextmanager
+def largest_file(limit: int) -> Iterator[None]:
+    """Let no file grow beyond so many bytes, as a full disk would."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir())
+
+
+@pytest.mark.parametrize("backend", ENGINES)
+def test_one_world_or_four_the_same_bytes(backend: str, tmp_path: Path) -> None:
+    pytest.importorskip(backend)
+    files = []
+    for worlds in (1, 4):
+        out = tmp_path / f"{worlds}.h5"
+        tasks = (REACH, PUSH)
+        config = CollectConfig(tasks=tasks, backend=backend, out=out, episodes=4, keep="all", horizon=30, worlds=worlds)
+        files.append(collect(config).read_bytes())
+    assert files[0] == files[1]
+
+
+def test_one_worker_or_two_the_same_bytes_and_the_lowest_successes(tmp_path: Path) -> None:
+    """Successes only, of a policy that a file of the user's own registers: every third episode fails."""
+    base = CollectConfig(tasks=(REACH,), policy="every-third-fails", out=tmp_path / "1.h5", episodes=5, horizon=60)
+    heard: list[Progress] = []
+    one = collect(base, heard.append).read_bytes()
+    assert collect(base.replace(out=tmp_path / "2.h5", workers=2, worlds=2)).read_bytes() == one
+    with Dataset(tmp_path / "2.h5") as data:
+        assert [info.episode for info in data.infos()] == [1, 2, 4, 5, 7]
+        assert all(info.success for info in data.infos())
+    last = heard[-1]
+    assert (last.task, last.done, last.wanted) == (REACH, 5, 5)
+    assert [p.attempts for p in heard] == list(range(1, len(heard) + 1))
+    assert last.attempts - last.successes == sum(i % 3 == 0 for i in range(last.attempts))
+    assert [p.elapsed_s for p in heard] == sorted(p.elapsed_s for p in heard)
+    log = json.loads((tmp_path / "1.h5.log.json").read_text())
+    assert log["outcomes"][REACH]["attempts"] == last.attempts
+    assert names(tmp_path) == ["1.h5", "1.h5.log.json", "2.h5", "2.h5.log.json"]
+
+
+def test_a_recording_ends_so_many_steps_after_the_first_success(tmp_path: Path) -> None:
+    base = CollectConfig(tasks=(REACH,), out=tmp_path / "3.h5", episodes=2, tail=3, horizon=60)
+    collect(base)
+    collect(base.replace(out=tmp_path / "whole.h5", tail=None))
+    with Dataset(tmp_path / "3.h5") as cut, Dataset(tmp_path / "whole.h5") as whole:
+        for short, long in zip(cut, whole, strict=True):
+            first = short.info.first_success_step
+            assert (len(short), len(long)) == (first + 3, 60)
+            success = long.array("success")
+            assert success[first - 1] and not success[: first - 1].any()
+            assert short.array("truncated").tolist() == [False] * (first + 2) + [True]
+            for name in ("actions", "rewards", "obs/hand"):
+                assert np.array_equal(short.array(name), long.array(name)[: len(short)])
+            assert np.array_equal(short.array("states"), long.array("states")[: len(short) + 1])
+            assert np.array_equal(short.final_observation[0], long.observation[len(short)])
+
+
+def test_the_same_command_again_leaves_the_file_untouched(collected: CollectConfig) -> None:
+    before, bytes_before = collected.out.stat(), collected.out.read_bytes()
+    assert collect(collected.replace(workers=2, worlds=9)) == collected.out
+    after = collected.out.stat()
+    assert (after.st_mtime_ns, after.st_ino) == (before.st_mtime_ns, before.st_ino)
+    assert collected.out.read_bytes() == bytes_before
+
+
+def test_another_command_on_the_same_file_is_refused(collected: CollectConfig) -> None:
+    before = collected.out.read_bytes()
+    with pytest.raises(DatasetError, match=r"other arguments: episodes 3 there, 4 asked for; seed 0 there, 7") as e:
+        collect(collected.replace(episodes=4, seed=7))
+    assert "or another file, or delete it" in str(e.value)
+    assert collected.out.read_bytes() == before
+
+
+def test_a_file_that_is_no_dataset_is_refused_and_kept(tmp_path: Path) -> None:
+    out = tmp_path / "thesis.txt"
+    out.write_text("important")
+    with pytest.raises(DatasetError, match=r"thesis.txt cannot be read"):
+        collect(CollectConfig(tasks=(REACH,), out=out))
+    with pytest.raises(DatasetError, match="is a folder"):
+        collect(CollectConfig(tasks=(REACH,), out=tmp_path))
+    assert out.read_text() == "important"
+    assert names(tmp_path) == ["thesis.txt"]
+
+
+def test_a_policy_that_cannot_do_it_is_refused_with_its_rate(tmp_path: Path) -> None:
+    base = CollectConfig(tasks=(REACH,), policy="zero", out=tmp_path / "out.h5", episodes=1, horizon=3)
+    words = r"'zero' solved 0 of 10 episodes of metaworld/reach-v3 in mujoco \(0.0%\).*10 failures.*keep='all'"
+    for _ in range(2):  # the second time from what the first one found out
+        with pytest.raises(TooFewSuccesses, match=words):
+            collect(base)
+    assert not base.out.exists()
+    with pytest.raises(DatasetError, match=r"out.h5.parts belongs to .* other arguments: keep 'successes' there"):
+        collect(base.replace(keep="all"))
+
+
+@pytest.mark.parametrize(("limit", "finished"), [(40_000, 0), (200_000, 3)])
+def test_a_full_disk_is_said_and_nothing_finished_is_lost(
+    limit: int, finished: int, collected: CollectConfig, tmp_path: Path
+) -> None:
+    """Too little room for an episode, and for the merged file."""
+    config = collected.replace(out=tmp_path / "new.h5")
+    with (
+        largest_file(limit),
+        pytest.raises(DatasetError, match=r"cannot write .*new.h5.*File too large.*lost"),
+    ):
+        collect(config)
+    assert len(list(tmp_path.rglob("[0-9]*.h5"))) == finished
+    assert not config.out.exists()
+    assert not list(tmp_path.rglob("*.tmp"))
+    assert collect(config).read_bytes() == collected.out.read_bytes()
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DatasetError, match=r"cannot write .*Not a directory"):
+        collect(CollectConfig(tasks=(REACH,), out=tmp_path / "file" / "out.h5"))
+
+
+def test_a_damaged_part_is_recorded_again(collected: CollectConfig, tmp_path: Path) -> None:
+    config = collected.replace(out=tmp_path / "new.h5")
+    with largest_file(200_000), pytest.raises(DatasetError):
+        collect(config)
+    part = tmp_path / "new.h5.parts" / REACH / "000001.h5"
+    part.write_bytes(part.read_bytes()[:5000])
+    assert collect(config).read_bytes() == collected.out.read_bytes()
+
+
+def test_two_collections_into_one_file_at_a_time_are_refused(tmp_path: Path) -> None:
+    config = CollectConfig(tasks=(REACH,), out=tmp_path / "out.h5", episodes=1, horizon=3, keep="all")
+    refused: list[str] = []
+
+    def meanwhile(progress: Progress) -> None:
+        with pytest.raises(DatasetError) as error:
+            collect(config)
+        refused.append(str(error.value))
+
+    collect(config, meanwhile)
+    assert len(refused) == 1 and "another process is collecting" in refused[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"tasks": ("metaworld/reech-v3",)}, UnknownName, "metaworld/reach-v3"),
+        ({"backend": "mojoco"}, UnknownName, "mujoco"),
+        ({"policy": "expret"}, UnknownName, "expert"),
+    ],
+)
+def test_a_misspelt_name_is_refused_before_anything_is_written(
+    change: dict[str, object], error: type[Exception], words: str, tmp_path: Path
+) -> None:
+    config = CollectConfig(tasks=(REACH,), out=tmp_path / "out.h5")
+    with pytest.raises(error, match=words):
+        collect(config.replace(**change))
+    assert not names(tmp_path)
+    assert issubclass(InvalidConfig, Exception)
