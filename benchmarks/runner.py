@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-import metasim
 from metasim.benchmarks.results import EpisodeResult, Results
 from metasim.core.backend import BACKENDS
 from metasim.core.errors import InvalidConfig
@@ -273,11 +272,16 @@ class _Tally:
 
 
 def versions(backend: str) -> dict[str, str]:
-    """Return the versions that results depend on: of metasim, compiler, engine, numpy and Python."""
-    found = {"metasim": metasim.__version__, "python": ".".join(platform.python_version_tuple()[:2])}
-    for package in dict.fromkeys(("mujoco", backend, "numpy")):
+    """Return the versions that results depend on: of metasim, the model compiler, the engine, numpy and Python."""
+    found = {"python": ".".join(platform.python_version_tuple()[:2])}
+    for name, package in {
+        "metasim": "metasim-robotics",
+        "mujoco": "mujoco",
+        backend: backend,
+        "numpy": "numpy",
+    }.items():
         try:
-            found[package] = importlib.metadata.version(package)
+            found[name] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue  # an engine whose package has another name
     return found

@@ -113,6 +113,9 @@ class Recorder:
         success, terminated = self._success[row, :steps], self._terminated[row, :steps]
         truncated = np.zeros(steps, bool)
         truncated[-1] = not terminated[-1]
+        failure = episodes.failure(row) or ""
+        if failure:
+            self._states[row, steps] = np.nan  # what an engine leaves of a failed world means nothing
         sample = {name: value[0] for name, value in episodes.draw([seed]).items()}
         info = EpisodeInfo(
             num_samples=steps,
@@ -126,7 +129,7 @@ class Recorder:
             success=bool(success.any()),
             success_last=bool(success[-1]),
             first_success_step=int(self._first[row]),
-            failure=episodes.failure(row) or "",
+            failure=failure,
             model_digest=episodes.model.info.digest,
             **self._names,
         )

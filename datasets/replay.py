@@ -76,7 +76,7 @@ class Replay:
         self._horizon = horizon
         self._first, self._drift = np.full(n, -1), np.zeros(n)
         self._what = np.full(n, "", object)
-        self._succeeded = np.zeros(n, bool)
+        self._succeeded, self._fails = np.zeros(n, bool), np.zeros(n, bool)
 
     def begin(self, rows: Array, demos: Sequence[int]) -> None:
         """Begin recorded episodes in some worlds."""
@@ -92,6 +92,7 @@ class Replay:
             self._load(int(row), demo.load())
         self.demo[rows], self.active[rows], self._step[rows] = demos, True, 0
         self._length[rows] = [len(demo) for demo in opened]
+        self._fails[rows] = [bool(demo.info.failure) for demo in opened]
         self._first[rows], self._drift[rows], self._what[rows], self._succeeded[rows] = -1, 0.0, "", False
         self._note(rows[~same], 0, "sample")
         self._compare(rows, np.zeros(len(rows), np.int64), named)
@@ -112,6 +113,10 @@ class Replay:
             self._note(rows[wrong], t[wrong], "success")
         ended = rows[t >= self._length[rows]]
         self.active[ended] = False
+        failed = np.array([self._episodes.failure(int(row)) is not None for row in ended], bool)
+        if self._exact:
+            odd = ended[failed != self._fails[ended]]
+            self._note(odd, self._step[odd], "failure")
         return ended
 
     def check(self, row: int) -> EpisodeCheck:
@@ -152,7 +157,9 @@ class Replay:
     def _compare(self, rows: Array, t: Array, named: Any) -> None:
         flat = np.concatenate([*named.values()], axis=1).astype(np.float64, copy=False)
         if self._exact:
-            self._differ("states", rows, t, self._episodes.backend.dump(rows), self._expected["states"][rows, t])
+            now, then = self._episodes.backend.dump(rows), self._expected["states"][rows, t]
+            kept = ~(self._fails[rows] & (t == self._length[rows]))
+            self._differ("states", rows[kept], t[kept], now[kept], then[kept])
         self._differ("obs", rows, t, flat, self._expected["obs"][rows, t])
 
     def _differ(self, what: str, rows: Array, t: Array, now: Array, then: Array) -> None:

@@ -13,6 +13,7 @@
         terminated           (T,) bool             truncated  (T,) bool: horizon, or end of the recording
         success              (T,) bool, after each action
         states               (T + 1, K) float64, the engine's own state before each action, and the final one
+                             (NaN if the engine gave the world up: attribute failure says why)
         /initial/sample/<factor>  the value drawn for this episode
     /mask/<name>             (n,) bytes: names of demos; one for each task (with "." for "/"), and others
 
@@ -271,7 +272,9 @@ def _array(parent: h5py.h5g.GroupID, name: str, dtype: type, shape: tuple[int, .
 
 def _check_values(info: EpisodeInfo, arrays: Mapping[str, Any], where: str) -> None:
     for name, array in arrays.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all() and not (info.failure and name == "states"):
+        if info.failure and name == "states":
+            array = array[:-1]
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
             row = int(np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))[0])
             raise DatasetError(f"{where}: {name!r} has NaN or infinity in row {row}")
     if np.abs(arrays["actions"]).max(initial=0.0) > 1.0:

@@ -29,9 +29,7 @@ class Envpool:
     def __init__(self, job: Job) -> None:
         envpool = importlib.import_module("envpool")
         threads, self.n = job["threads"], job["num_envs"]
-        self.env = envpool.make(
-            job["task"], env_type="gymnasium", num_envs=self.n, num_threads=threads, seed=0
-        )
+        self.env = envpool.make(job["task"], env_type="gymnasium", num_envs=self.n, num_threads=threads, seed=0)
         self.actions = np.load(job["actions"])
         self.horizon, self.next = int(self.env.spec.config.max_episode_steps), 0
         self.env.reset()

@@ -114,9 +114,7 @@ class Pair:
         ended = coordinates(clients)
         self.run_bare(steps)
         if not clients or coordinates(clients) != ended:
-            raise EngineFailure(
-                f"repeating the commands of {self.episodes.task.id!r} did not lead to the same states"
-            )
+            raise EngineFailure(f"repeating the commands of {self.episodes.task.id!r} did not lead to the same states")
 
     def close(self) -> None:
         """Free the engine."""
@@ -141,16 +139,12 @@ def coordinates(clients: Sequence[int]) -> list[Any]:
             joints = list(range(pybullet.getNumJoints(body, physicsClientId=client)))
             found.append(pybullet.getBaseVelocity(body, physicsClientId=client))
             found += (
-                [state[:2] for state in pybullet.getJointStates(body, joints, physicsClientId=client)]
-                if joints
-                else []
+                [state[:2] for state in pybullet.getJointStates(body, joints, physicsClientId=client)] if joints else []
             )
     return found
 
 
-def run(
-    tasks: Sequence[str], timing: Timing, *, num_envs: int = 8, warmup: int = 20, arm: bool = True
-) -> Report:
+def run(tasks: Sequence[str], timing: Timing, *, num_envs: int = 8, warmup: int = 20, arm: bool = True) -> Report:
     """Compare on some weld-driven tasks, and on a joint-controlled arm unless ``arm`` is False."""
     rows: dict[str, dict[str, float]] = {}
     for task in (*tasks, *((Arm,) if arm else ())):

@@ -75,10 +75,7 @@ class Report:
             "versions": {**own_versions(), **self.versions},
             "rows": [{"name": name, **figures} for name, figures in self.rows.items()],
             "summary": dict(self.summary),
-            "goals": [
-                {"key": g.key, "wanted": str(g), "value": self.summary[g.key], "reached": g.reached(self.summary[g.key])}
-                for g in self.goals
-            ],
+            "goals": [self._held(goal) for goal in self.goals],
         }
 
     def show(self, out: TextIO, as_json: bool) -> None:
@@ -101,6 +98,10 @@ class Report:
             console.print(f"{key.replace('_', ' ')}: {value:.3f}{verdict}")
         m = machine()
         console.print(f"{m['processor']}, {m['cores']} cores, load {m['load_1min']:.1f}; {_listed(self.versions)}")
+
+    def _held(self, goal: Goal) -> dict[str, Any]:
+        value = self.summary[goal.key]
+        return {"key": goal.key, "wanted": str(goal), "value": value, "reached": goal.reached(value)}
 
 
 def machine() -> dict[str, Any]:

@@ -69,7 +69,7 @@ class Rounds:
 
 
 def pilot(sides: Iterable[Side], seconds: float, limit: int) -> int:
-    """Warm the sides up, and return how many steps the slowest makes in some seconds, at least 2 and at most ``limit``."""
+    """Warm up, and return how many steps the slowest side makes in some seconds, at least 2 and at most ``limit``."""
     return min(_steps(side, seconds, limit) for side in sides)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-import metasim  # noqa: F401  (its import tells gymnasium how to find tasks by name)
 from metasim.benchmarks.throughput.rounds import Lap
 from metasim.core.task import Task
 from metasim.envs import VectorTaskEnv
@@ -32,9 +31,7 @@ def staggered(num_envs: int, horizon: int) -> Array:
 class Vector:
     """A vector environment with same-step resets, driven by random actions."""
 
-    def __init__(
-        self, task: str | type[Task], num_envs: int, workers: int, *, backend: str = "mujoco"
-    ) -> None:
+    def __init__(self, task: str | type[Task], num_envs: int, workers: int, *, backend: str = "mujoco") -> None:
         self.env = VectorTaskEnv(task, num_envs, backend=backend, workers=workers, autoreset_mode="same_step")
         self.num_envs, self.horizon = num_envs, self.env.max_episode_steps
         self.actions = random_actions(num_envs, self.env.episodes.action_size)

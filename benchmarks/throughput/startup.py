@@ -39,9 +39,7 @@ print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
 
 
 def run(*, task: str = TASK, num_envs: int = 64, many: int = 256, imports: int = 5, starts: int = 3) -> Report:
-    """Measure the import, the best of some; a vector environment until its first observation, the best of some; and the
-    most memory that a process with many worlds has held.
-    """
+    """Measure the import, the start of a vector environment (the best of some each), and the memory of many worlds."""
     import_s = min(import_seconds() for _ in range(imports))
     heavy = [name for name in HEAVY if name in json.loads(_python("-c", IMPORTED).stdout)]
     ready_s = min(ready_seconds(task, num_envs) for _ in range(starts))
@@ -54,7 +52,7 @@ def run(*, task: str = TASK, num_envs: int = 64, many: int = 256, imports: int =
     }
     return Report(
         benchmark="startup",
-        settings={"task": task, "num_envs": num_envs, "many": many, "imports": imports, "starts": starts, "heavy": heavy},
+        settings={"task": task, "num_envs": num_envs, "many": many, "imports": imports, "starts": starts},
         columns=COLUMNS,
         rows={
             "import metasim [ms]": _line(summary, "import_ms"),
@@ -76,7 +74,8 @@ def import_seconds() -> float:
 def ready_seconds(task: str, num_envs: int) -> float:
     """Return the time from the start of a process to the first observation, interpreter and imports included."""
     start = time.perf_counter()
-    with subprocess.Popen([sys.executable, "-c", READY, task, str(num_envs)], stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-c", READY, task, str(num_envs)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         said = process.stdout.readline().strip()
         seconds = time.perf_counter() - start

@@ -73,7 +73,7 @@ class Play:
         fps: Frames per second.
         seed: Root seed.
         episode: Index of the episode under that seed.
-        tail: Steps shown after the first success; without it the whole episode is shown.
+        tail: Steps shown after the first success; None for the whole episode.
         horizon: Steps until the episode is cut off; the task's if not given.
         out: A folder (default: here), or a file that ends in .mp4 or .gif.
         gif: Write a GIF, which needs no extra.

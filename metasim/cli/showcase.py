@@ -76,7 +76,7 @@ def draw_stills(todo: Sequence[Still], emit: Callable[[Any], None]) -> None:
         )
         end = f"solved in {film.steps} steps" if film.success_any else f"not solved in {film.steps} steps"
         pair = [view.label(film.frames[0], "start"), view.label(film.frames[-1], end)]
-        write_atomically(still.path, view.png(view.grid(pair, 2)))
+        write_atomically(still.path, view.png(view.grid(pair, 1)))
         write_atomically(still.sidecar, film.renderer.encode())
         emit(still.task)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from metasim.conformance.measurement import Measurement
 from metasim.conformance.suite import CHECKS, Outcome, run_checks
+from metasim.core.backend import Backend
 
 Value = float | str | None
 UNMEASURED = "(not measured)"
@@ -25,6 +26,7 @@ class Row:
         unit: Of all the numbers.
         why: Where the formula and the tolerance come from.
         values: What each backend measured, in the order asked for; None where it did not get that far.
+        passed: Whether each is within the tolerance.
         remarks: Why each backend did not measure this check to its end; empty where it did.
     """
 
@@ -35,10 +37,13 @@ class Row:
     unit: str
     why: str
     values: tuple[Value, ...]
+    passed: tuple[bool, ...]
     remarks: tuple[str, ...]
 
 
-def compare_engines(backends: Sequence[str] = ("mujoco", "pybullet"), only: Iterable[str] | None = None) -> list[Row]:
+def compare_engines(
+    backends: Sequence[str | type[Backend]] = ("mujoco", "pybullet"), only: Iterable[str] | None = None
+) -> list[Row]:
     """Run the checks in each backend and return one row for every quantity, failed and skipped ones too."""
     names = list(CHECKS if only is None else only)
     runs = [run_checks(backend, names) for backend in backends]
@@ -89,6 +94,7 @@ def _rows(outcomes: Sequence[Outcome]) -> list[Row]:
             unit=m.unit,
             why=m.why,
             values=tuple(got[name].value if name in got else None for got in found),
+            passed=tuple(name in got and got[name].passed for got in found),
             remarks=tuple(outcome.skipped or outcome.error for outcome in outcomes),
         )
         for name, m in quantities.items()
@@ -97,7 +103,9 @@ def _rows(outcomes: Sequence[Outcome]) -> list[Row]:
 
 def _cells(row: Row) -> list[str]:
     tolerance = "reported" if math.isinf(row.tolerance) else "exact" if row.tolerance == 0 else f"{row.tolerance:.2g}"
-    return [row.name, _text(row.expected), *(_marked(row, v) for v in row.values), tolerance, row.unit]
+    marks = zip(row.values, row.passed, strict=True)
+    values = [_text(v) if ok or v is None else f"**{_text(v)}**" for v, ok in marks]
+    return [row.name, _text(row.expected), *values, tolerance, row.unit]
 
 
 def _reasons(rows: Sequence[Row]) -> list[str]:
@@ -111,20 +119,10 @@ def _promises(rows: Sequence[Row], backends: Sequence[str]) -> list[str]:
     lines = []
     for k, backend in enumerate(backends):
         if not rows[0].remarks[k]:
-            broken = [f"{row.name}: {_text(row.values[k])}" for row in rows if not _kept(row, row.values[k])]
+            broken = [f"{row.name}: {_text(row.values[k])}" for row in rows if not row.passed[k]]
             told = f"; not: {'; '.join(broken)}" if broken else ""
             lines.append(f"- {backend} keeps {len(rows) - len(broken)} of {len(rows)} promises without a number{told}")
     return lines
-
-
-def _kept(row: Row, value: Value) -> bool:
-    if value is None or isinstance(value, str) or isinstance(row.expected, str):
-        return value == row.expected
-    return math.isinf(row.tolerance) or abs(value - row.expected) <= row.tolerance
-
-
-def _marked(row: Row, value: Value) -> str:
-    return _text(value) if value is None or _kept(row, value) else f"**{_text(value)}**"
 
 
 def _text(value: Value) -> str:

@@ -85,6 +85,7 @@ MARKERS: Mapping[str, Body] = {
     "green": Sphere(radius_m=0.03, mass_kg=0.1, pos=(-0.20, 0.25, 0.30), rgba=(0.0, 1.0, 0.0, 1.0)),
     "blue": Sphere(radius_m=0.03, mass_kg=0.1, pos=(-0.10, -0.30, 0.10), rgba=(0.0, 0.0, 1.0, 1.0)),
 }
+PANEL = Box(size_m=(0.08, 0.08, 0.01), fixed=True, pos=(0.3, -0.3, 0.005), rgba=(1.0, 1.0, 0.0, 1.0))
 CAMERAS: Mapping[str, Camera] = {
     "above": Camera(pos=(0.0, 0.0, 1.5), target=(0.0, 0.0, 0.0), fov_rad=0.9),
     "beside": Camera(pos=(1.2, -0.7, 0.9), target=(0.0, 0.0, 0.15), fov_rad=0.7),
@@ -171,7 +172,7 @@ SCENES: Mapping[str, tuple[Scene, Reads]] = {
     ),
     "heap": (Scene(base=_file("arm"), ground=True, objects=HEAP, physics=PHYSICS), HEAP_READS),
     "pictures": (
-        Scene(objects=MARKERS, cameras=CAMERAS, physics=FLOATING),
+        Scene(objects={**MARKERS, "panel": PANEL}, cameras=CAMERAS, physics=FLOATING),
         Reads(joints=tuple(MARKERS), bodies=tuple(MARKERS)),
     ),
 }

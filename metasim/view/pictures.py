@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import warnings
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ SOFTWARE = ("metasim.backends.pybullet.camera", "SoftwareCamera")
 SOFTWARE_NAME = "PyBullet's software renderer"
 INK, PAPER = (30, 30, 30), (255, 255, 255)
 
+# Engine to why it cannot draw here. It is not asked again: MuJoCo, asked twice without OpenGL, ends the process.
+_refusals: dict[str, str] = {}
 _fallbacks: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
 
@@ -71,10 +74,15 @@ def picture(
         raise InvalidConfig(f"size must be two positive numbers of pixels, got {size!r}")
     rows = np.array([world])
     renderer = f"the renderer of the {backend.name} backend"
-    try:
-        images = backend.render(camera, width=width, height=height, worlds=rows)
-    except UnsupportedFeature as refusal:
-        images = _software(episodes, camera, width, height, rows, refusal)
+    images = None
+    if backend.name not in _refusals:
+        try:
+            with warnings.catch_warnings(action="ignore"):  # GLFW's about the display that is not there
+                images = backend.render(camera, width=width, height=height, worlds=rows)
+        except UnsupportedFeature as refusal:
+            _refusals[backend.name] = str(refusal)
+    if images is None:
+        images = _software(episodes, camera, width, height, rows, _refusals[backend.name])
         renderer = SOFTWARE_NAME
     rgb = np.asarray(images.rgb[0])
     if upright and hangs(episodes.model, index):
@@ -131,16 +139,24 @@ def strip(frames: Sequence[Array], count: int = 6) -> Array:
     return grid([frames[i] for i in chosen], len(chosen))
 
 
-def _software(
-    episodes: Episodes, camera: str, width: int, height: int, rows: Array, refusal: UnsupportedFeature
-) -> Any:
+def _software(episodes: Episodes, camera: str, width: int, height: int, rows: Array, refusal: str) -> Any:
+    """Return what PyBullet's renderer draws of worlds of any engine: the same coordinates, the same places."""
     try:
         module = importlib.import_module(SOFTWARE[0])
     except ImportError as missing:
-        raise UnsupportedFeature(f"{refusal}; and that one is not there: {missing}") from refusal
+        raise UnsupportedFeature(f"{refusal}; and that one is not there: {missing}") from missing
     if episodes not in _fallbacks:
-        _fallbacks[episodes] = getattr(module, SOFTWARE[1])(episodes.model)
-    return _fallbacks[episodes].render(episodes.backend, camera, width, height, ("rgb",), rows)
+        _fallbacks[episodes] = drawer = getattr(module, SOFTWARE[1])(episodes.model)
+        weakref.finalize(episodes, drawer.close)
+    backend, info = episodes.backend, episodes.model.info
+    own: dict[str, Array] = {}
+    if "parameters" in backend.capabilities:
+        for parameter, names in (("body_pos", info.bodies), ("body_quat", info.bodies), ("site_pos", info.sites)):
+            values = [backend.get_parameter(parameter, name)[rows] for name in names]
+            own[parameter] = np.stack(values, axis=1) if values else None
+    targets = backend.targets
+    coordinates = backend.state.qpos[rows], targets.mocap_pos[rows], targets.mocap_quat[rows]
+    return _fallbacks[episodes].render(*coordinates, camera, width, height, ("rgb",), **own)
 
 
 def _checked(rgb: Array) -> Array:

@@ -56,6 +56,12 @@ def test_the_number_of_processes_changes_no_byte(reference: Results) -> None:
     assert again.to_bytes() == reference.to_bytes()
 
 
+def test_the_number_of_worlds_changes_no_byte_in_the_other_engine_either() -> None:
+    first, again = (evaluate(config(backend="pybullet", horizon=4, episodes=3, worlds=n)) for n in (3, 1))
+    assert again.to_bytes() == first.to_bytes()
+    assert len({e.episode_return for e in first.episodes}) == 3
+
+
 def test_the_numbers_are_those_of_a_plain_loop() -> None:
     task = REACH
     results = {e.episode: e for e in evaluate(config(tasks=(task,), horizon=45, episodes=3)).episodes}

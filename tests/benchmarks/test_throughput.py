@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 
 from metasim.benchmarks.throughput import Goal, Lap, Report, Rounds, alternate, geometric_mean, mujoco_batch, pilot
-from metasim.benchmarks.throughput import peers as peer_benchmarks
 from metasim.benchmarks.throughput import pybullet_replay as replay
-from metasim.benchmarks.throughput.__main__ import BENCHMARKS, MT10, main
+from metasim.benchmarks.throughput.__main__ import main
+from metasim.benchmarks.throughput.commands import BENCHMARKS, MT10
+from metasim.benchmarks.throughput.peer_process import Peer, Setup
 from metasim.benchmarks.throughput.rounds import Timing
 from metasim.core.errors import EngineFailure, InvalidConfig
 from metasim.core.task import TASKS
@@ -178,7 +179,7 @@ def test_against_a_peer(name: str) -> None:
         pytest.skip(f"{variable} names no interpreter that has {name}")
     sizes = ("--num-envs", "4", "--warmup", "8") if name == "envpool" else ()
     found = measured(name, *QUICK, *sizes, "--python", python)
-    assert found["versions"][name] in {"envpool": "1.2.5", "metaworld": "3.1.1"}[name]
+    assert found["versions"][name] == {"envpool": "1.2.5", "metaworld": "3.1.1"}[name]
     assert found["summary"].keys() == {"ratio", "ratio_with_resets"}
     assert found["rows"][0]["ratio"] > 0
 
@@ -210,40 +211,40 @@ def fake_peer(tmp_path: Path):
 
 
 def test_a_peer_is_timed_in_its_own_process_and_sleeps_in_between(fake_peer: Path) -> None:
-    setup = peer_benchmarks.Setup(peer="envpool", task="x", actions=np.zeros((3, 2, 4), np.float32))
-    with contextlib.closing(peer_benchmarks.Peer(fake_peer, setup)) as peer:
-        assert peer.version == "9"
-        peer.stagger(4)
-        lap = peer.step(20)
+    setup = Setup(peer="envpool", task="x", actions=np.zeros((3, 2, 4), np.float32))
+    with contextlib.closing(Peer(fake_peer, setup)) as side:
+        assert side.version == "9"
+        side.stagger(4)
+        lap = side.step(20)
         assert lap.steps == 40
         assert 0.02 < lap.seconds < 2.0
-        before = cpu_seconds(peer._process.pid)
+        before = cpu_seconds(side._process.pid)
         time.sleep(0.2)
-        assert cpu_seconds(peer._process.pid) == before
+        assert cpu_seconds(side._process.pid) == before
 
 
 def test_what_a_peer_raises_is_handed_on(fake_peer: Path) -> None:
-    setup = peer_benchmarks.Setup(peer="envpool", task="x", actions=np.full((3, 2, 4), 2, np.float32))
+    setup = Setup(peer="envpool", task="x", actions=np.full((3, 2, 4), 2, np.float32))
     with (
-        contextlib.closing(peer_benchmarks.Peer(fake_peer, setup)) as peer,
+        contextlib.closing(Peer(fake_peer, setup)) as side,
         pytest.raises(EngineFailure, match="envpool cannot step: ValueError: too much"),
     ):
-        peer.step(1)
+        side.step(1)
 
 
 def test_a_peer_that_dies_is_reported(fake_peer: Path) -> None:
-    setup = peer_benchmarks.Setup(peer="envpool", task="x", actions=np.zeros((3, 2, 4), np.float32))
-    with contextlib.closing(peer_benchmarks.Peer(fake_peer, setup)) as peer:
-        peer._process.kill()
-        peer._process.wait()
+    setup = Setup(peer="envpool", task="x", actions=np.zeros((3, 2, 4), np.float32))
+    with contextlib.closing(Peer(fake_peer, setup)) as side:
+        side._process.kill()
+        side._process.wait()
         with pytest.raises(EngineFailure, match="the process of envpool died"):
-            peer.step(1)
+            side.step(1)
 
 
 def test_an_interpreter_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    setup = peer_benchmarks.Setup(peer="envpool", task="x", actions=np.zeros((3, 2, 4), np.float32))
+    setup = Setup(peer="envpool", task="x", actions=np.zeros((3, 2, 4), np.float32))
     with pytest.raises(InvalidConfig, match="cannot run"):
-        peer_benchmarks.Peer(tmp_path / "nowhere", setup)
+        Peer(tmp_path / "nowhere", setup)
 
 
 def test_only_the_report_is_on_standard_output() -> None:

@@ -1,8 +1,10 @@
 """What test_interruption.py runs, kills and runs again: a collection in a process of its own.
 
-Arguments: the file, workers, worlds, episodes; with a fifth, the worker that records that episode kills itself, once.
+Its argument is the configuration as JSON. The policy "deadly" kills its process when it meets the episode that the
+environment variable DEADLY_EPISODE names, once.
 """
 
+import json
 import os
 import signal
 import sys
@@ -11,8 +13,6 @@ from typing import Any
 
 from metasim.core.policy import POLICIES
 from metasim.datasets import CollectConfig, Progress, collect
-
-TASKS = ("metaworld/reach-v3", "metaworld/push-v3")
 
 
 class Deadly:
@@ -23,7 +23,7 @@ class Deadly:
 
     def reset(self, rows: Any, seeds: Any) -> None:
         mark = Path(os.environ["DEADLY_MARK"])
-        if not mark.exists() and any(str(seed.episode) == os.environ["DEADLY_EPISODE"] for seed in seeds):
+        if not mark.exists() and any(f"{s.task} {s.episode}" == os.environ["DEADLY_EPISODE"] for s in seeds):
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -39,24 +39,5 @@ def tell(progress: Progress) -> None:
 
 POLICIES.register("deadly", Deadly)
 
-
-def main() -> None:
-    out, workers, worlds, episodes, *deadly = sys.argv[1:]
-    config = CollectConfig(
-        tasks=TASKS,
-        out=Path(out),
-        episodes=int(episodes),
-        policy="deadly" if deadly else "expert",
-        horizon=60,
-        tail=5,
-        keep="all",
-        workers=int(workers),
-        worlds=int(worlds),
-    )
-    if deadly:
-        os.environ["DEADLY_EPISODE"], os.environ["DEADLY_MARK"] = deadly[0], f"{out}.mark"
-    collect(config, tell)
-
-
 if __name__ == "__main__":
-    main()
+    collect(CollectConfig(**json.loads(sys.argv[1])), tell)

@@ -6,15 +6,34 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from metasim.core.backend import Start
 from metasim.core.errors import DatasetError, InvalidConfig, UnknownName
-from metasim.datasets import CollectConfig, Dataset, Progress, TooFewSuccesses, collect
+from metasim.core.task import TASKS, register
+from metasim.datasets import CollectConfig, Dataset, Progress, TooFewSuccesses, collect, verify
 
 REACH, PUSH = "metaworld/reach-v3", "metaworld/push-v3"
 ENGINES = ["mujoco", "pybullet"]
+EXPLOSIVE = "test/explosive-v0"
+
+
+class Explosive(TASKS[REACH]):
+    """Reach, where the puck starts at an impossible speed if it starts right of the middle."""
+
+    def start(self, sample: Any) -> Start:
+        vector = sample["rand_vec"]
+        pose = np.concatenate([vector[:, :3], np.tile([1.0, 0.0, 0.0, 0.0], (len(vector), 1))], axis=1)
+        speed = np.zeros((len(vector), 6))
+        speed[:, 2] = np.where(vector[:, 0] > 0, 1e12, 0.0)
+        return Start(joints={"objjoint": pose}, velocities={"objjoint": speed})
+
+
+if EXPLOSIVE not in TASKS:
+    register(EXPLOSIVE, horizon=8)(Explosive)
 
 
 @contextmanager
@@ -163,6 +182,28 @@ def test_two_collections_into_one_file_at_a_time_are_refused(tmp_path: Path) -> 
 
     collect(config, meanwhile)
     assert len(refused) == 1 and "another process is collecting" in refused[0]
+
+
+@pytest.mark.parametrize("backend", ENGINES)
+def test_a_world_that_blows_up_is_an_episode_of_its_own(
+    backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is labelled, replays to the same failure, and does not touch its neighbours."""
+    pytest.importorskip(backend)
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes its warnings to a file there
+    base = CollectConfig(
+        tasks=(EXPLOSIVE,), backend=backend, policy="zero", out=tmp_path / "1.h5", episodes=5, keep="all", worlds=1
+    )
+    assert collect(base).read_bytes() == collect(base.replace(out=tmp_path / "4.h5", worlds=4)).read_bytes()
+    with Dataset(base.out) as data:
+        blown = [float(demo.sample["rand_vec"][0]) > 0 for demo in data]
+        assert 0 < sum(blown) < 5
+        for demo, bad in zip(data, blown, strict=True):
+            assert bool(demo.info.failure) == demo.array("terminated")[-1] == bad
+            assert (len(demo) < 8) == bad
+            assert np.isfinite(demo.array("states")[: len(demo)]).all()
+            assert np.isfinite(demo.array("states")[-1]).all() == (not bad)
+    assert verify(base.out).ok
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def episodes(draw: st.DrawFn) -> tuple[Episode, TaskInfo]:
     return episode, task
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(episodes())
 def test_what_is_written_is_what_is_read(tmp_path_factory: pytest.TempPathFactory, given: Any) -> None:
     episode, task = given

@@ -1,11 +1,8 @@
 """Pictures: the right way up, whole, and from the software renderer where there is no other."""
 
-import importlib
 import io
 import sys
-import types
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +13,7 @@ from metasim.core.errors import InvalidConfig, UnknownName, UnsupportedFeature
 from metasim.core.rotation import rotate
 from metasim.core.seeding import EpisodeSeed
 from metasim.envs import Episodes
-from metasim.view import grid, label, picture, png, strip
+from metasim.view import grid, label, picture, pictures, png, strip
 from metasim.view.pictures import SOFTWARE, SOFTWARE_NAME, hangs
 
 SIZE = (64, 48)
@@ -33,10 +30,9 @@ def episodes() -> Iterator[Episodes]:
 
 @pytest.fixture
 def drawable(episodes: Episodes) -> Episodes:
-    try:
-        episodes.backend.render("corner2", width=8, height=8)
-    except UnsupportedFeature as refusal:
-        pytest.skip(str(refusal))
+    """The same, where the engine itself can draw."""
+    if picture(episodes, size=(8, 8)).renderer == SOFTWARE_NAME:
+        pytest.skip("there is no OpenGL here")
     return episodes
 
 
@@ -71,37 +67,42 @@ def test_worlds_are_drawn_apart(drawable: Episodes) -> None:
     assert not np.array_equal(first, second)
 
 
-def test_without_opengl_the_software_renderer_draws(episodes: Episodes, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Any] = []
+@pytest.fixture
+def without_opengl(episodes: Episodes, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The engine cannot draw; the list is of the cameras it was asked for."""
+    asked: list[str] = []
 
-    class Camera:
-        def __init__(self, model: Any) -> None:
-            asked.append(model)
-
-        def render(self, backend: Any, camera: str, width: int, height: int, modes: Any, rows: Any) -> Any:
-            asked.append((camera, width, height, tuple(modes), list(rows)))
-            return SimpleNamespace(
-                rgb=np.arange(len(rows) * height * width * 3, dtype=np.uint8).reshape(-1, height, width, 3)
-            )
-
-    def no_opengl(*_: Any, **__: Any) -> None:
+    def refuse(camera: str, **_: Any) -> None:
+        asked.append(camera)
         raise UnsupportedFeature("no OpenGL")
 
-    module = types.ModuleType(SOFTWARE[0])
-    setattr(module, SOFTWARE[1], Camera)
-    monkeypatch.setitem(sys.modules, SOFTWARE[0], module)
-    monkeypatch.setattr(episodes.backend, "render", no_opengl)
-    drawn = [picture(episodes, "topview", SIZE, world=1) for _ in range(2)]
+    monkeypatch.setattr(pictures, "_refusals", {})
+    monkeypatch.setattr(episodes.backend, "render", refuse)
+    return asked
+
+
+def test_without_opengl_the_software_renderer_draws(episodes: Episodes, without_opengl: list[str]) -> None:
+    """It shows what PyBullet shows of the same episode: the start differs by how each engine settles.
+
+    An engine that refused is not asked again: MuJoCo would end the process.
+    """
+    drawn = [picture(episodes, size=SIZE, world=i) for i in range(2)]
     assert {p.renderer for p in drawn} == {SOFTWARE_NAME}
-    assert asked == [episodes.model, *[("topview", 64, 48, ("rgb",), [1])] * 2]
+    assert without_opengl == ["corner2"]
+    assert not np.array_equal(drawn[0].rgb, drawn[1].rgb)
+    other = Episodes(episodes.task.id, "pybullet", 2)
+    other.begin(np.arange(2), [seed for seed in episodes.seeds if seed is not None])
+    for i in range(2):
+        want = picture(other, size=SIZE, world=i)
+        assert "pybullet" in want.renderer
+        off = [np.abs(d.rgb.astype(float) - want.rgb).mean() for d in (drawn[i], drawn[1 - i])]
+        assert off[0] < 1.0 and off[0] < 0.5 * off[1]
+    other.close()
 
 
+@pytest.mark.usefixtures("without_opengl")
 def test_where_nothing_can_draw_both_reasons_are_given(episodes: Episodes, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_opengl(*_: Any, **__: Any) -> None:
-        raise UnsupportedFeature("no OpenGL")
-
     monkeypatch.setitem(sys.modules, SOFTWARE[0], None)
-    monkeypatch.setattr(episodes.backend, "render", no_opengl)
     with pytest.raises(UnsupportedFeature, match="no OpenGL.*not there"):
         picture(episodes, "corner", SIZE)
 
@@ -155,8 +156,3 @@ def test_what_is_no_picture_is_refused(odd: np.ndarray) -> None:
 def test_pictures_of_different_sizes_make_no_grid() -> None:
     with pytest.raises(InvalidConfig, match="one size"):
         grid([noise(0), noise(1, 4, 4)], 2)
-
-
-def test_the_module_of_the_software_renderer_is_where_it_is_looked_for() -> None:
-    module = importlib.import_module(SOFTWARE[0])
-    assert callable(getattr(module, SOFTWARE[1]))

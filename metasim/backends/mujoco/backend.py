@@ -2,7 +2,7 @@
 
 Surprises of the engine, and where each is undone:
 
-* after ``mj_step`` poses are one substep older than the coordinates: ``step`` asks for the velocity stage of the new state;
+* after ``mj_step`` poses are one substep older than the coordinates: ``state.Kinematics`` brings them up to date;
 * a world with NaN is silently reset to its initial state: ``state.failed_worlds`` reads the warning counters;
 * every warning is also appended to ``MUJOCO_LOG.TXT`` in the working directory: ``load`` switches that file off;
 * a forward pass without forces leaves contact sensors of *another* world in the batch: contacts are kept here, and copied
@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import mujoco
 import numpy as np
 from mujoco import batch
 
@@ -28,7 +27,6 @@ from metasim.core.state import State
 from metasim.model import Model
 
 Array = Any
-_VEL = mujoco.mjtStage.mjSTAGE_VEL
 
 
 class MujocoBackend(Backend):
@@ -89,26 +87,31 @@ class MujocoBackend(Backend):
         self._batch = b = batch.Batch(model.mj, nsim=self.num_worlds, nthread=self.workers)
         self._state, self._targets, self._contacts = state.views(b, model)
         self._contact_sensors = state.contact_sensors(b, model)
+        self._kinematics = state.Kinematics(b, model)
+        self._diverged = b.warning[:, state.DIVERGED, 1]
         self._camera: cameras.Camera | None = None
         state.write_home(b, model.info)
-        b.forward(stage=_VEL)
+        self._kinematics()
         self._initial = state.take_snapshot(b, self._contacts, np.zeros(1, np.int64))
 
     def step(self, substeps: int = 1) -> State:
         """Advance every world."""
         b = self._ready()
         try:
-            b.step(nstep=substeps, stage=_VEL)
+            b.step(nstep=substeps)
         except batch.SimulationError as error:
             self._failures.update({int(i): b.error(int(i)) for i in error.ids})
-        self._contacts[:] = self._contact_sensors
-        if b.warning[:, state.DIVERGED, 1].any():
+        if self._contacts.size:
+            self._contacts[:] = self._contact_sensors
+        self._kinematics()
+        if self._diverged.any():
             state.failed_worlds(b, self._failures)
         return self._state
 
     def forward(self, worlds: Array | None = None) -> State:
         """Refresh positions and velocities."""
-        self._ready().forward(None if worlds is None else world_rows(worlds, self.num_worlds), stage=_VEL)
+        self._ready()
+        self._kinematics(None if worlds is None else world_rows(worlds, self.num_worlds))
         return self._state
 
     def reset(self, worlds: Array | None = None) -> None:
@@ -217,4 +220,4 @@ class MujocoBackend(Backend):
             self._failures.pop(int(row), None)
         self._contacts[rows] = 0
         self._batch.warning[rows] = 0  # type: ignore[union-attr]
-        self._batch.forward(rows, stage=_VEL)  # type: ignore[union-attr]
+        self._kinematics(rows)

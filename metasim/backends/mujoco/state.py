@@ -25,7 +25,7 @@ _WARNINGS = {
     mujoco.mjtWarning.mjWARN_BADQACC: "acceleration is not finite or too large",
     mujoco.mjtWarning.mjWARN_BADCTRL: "control is not finite",
 }
-DIVERGED = [int(w) for w in _WARNINGS]
+DIVERGED = slice(int(next(iter(_WARNINGS))), int(next(reversed(_WARNINGS))) + 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +35,29 @@ class Snapshot:
     states: Array
     contacts: Array
     fields: Mapping[str, Array]
+
+
+class Kinematics:
+    """Brings what a state shows up to the coordinates, in some worlds or all: kinematics and sensors alone.
+
+    Contacts and constraints are left out: only forces need them, and they would double what a step spends on its reads.
+    """
+
+    def __init__(self, b: batch.Batch, model: Model) -> None:
+        self._batch = b
+        self._flags = b.expand("opt.disableflags")
+        self._usual = int(model.mj.opt.disableflags)
+        off = mujoco.mjtDisableBit
+        self._lean = self._usual | int(off.mjDSBL_CONTACT) | int(off.mjDSBL_CONSTRAINT)
+        self._stage = mujoco.mjtStage.mjSTAGE_VEL if model.reads.velocities else mujoco.mjtStage.mjSTAGE_POS
+
+    def __call__(self, rows: Array | None = None) -> None:
+        """Refresh."""
+        self._flags[:] = self._lean
+        try:
+            self._batch.forward(rows, stage=self._stage)
+        finally:
+            self._flags[:] = self._usual
 
 
 def views(b: batch.Batch, model: Model) -> tuple[State, Targets, Array]:

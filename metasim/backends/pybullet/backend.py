@@ -34,7 +34,18 @@ class PybulletBackend(Backend):
 
     name = "pybullet"
     capabilities = frozenset(
-        {"mocap", "contact_force", "parameters", "wrench", "jacobian", "rgb", "depth", "segmentation", "soft_limits", "mesh"}
+        {
+            "mocap",
+            "contact_force",
+            "parameters",
+            "wrench",
+            "jacobian",
+            "rgb",
+            "depth",
+            "segmentation",
+            "soft_limits",
+            "mesh",
+        }
     )
 
     def __init__(self, num_worlds: int = 1, *, workers: int = 1) -> None:

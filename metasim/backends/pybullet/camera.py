@@ -144,7 +144,9 @@ class SoftwareCamera:
             height,
             viewMatrix=view.T.ravel().tolist(),
             projectionMatrix=projection,
-            lightDirection=(rotation[:, 2] - self._light()).tolist(),  # towards the light: half headlight, half the scene's
+            lightDirection=(
+                rotation[:, 2] - self._light()
+            ).tolist(),  # towards the light: half headlight, half the scene's
             lightDistance=2.0 * float(m.stat.extent),
             shadow=0,
             lightAmbientCoeff=0.5,
@@ -179,7 +181,9 @@ class SoftwareCamera:
 
     def _add(self, kind: int, size: Array, rgba: Array, geom: int) -> int:
         shape = p.createVisualShape(
-            **_shape(self._visual, kind, size, geom), rgbaColor=[*np.asarray(rgba[:3]).tolist(), 1.0], physicsClientId=self._client
+            **_shape(self._visual, kind, size, geom),
+            rgbaColor=[*np.asarray(rgba[:3]).tolist(), 1.0],
+            physicsClientId=self._client,
         )
         return p.createMultiBody(baseMass=0, baseVisualShapeIndex=shape, physicsClientId=self._client)
 

@@ -33,7 +33,9 @@ def labels(m: mujoco.MjModel, pairs: Sequence[tuple[str, str]]) -> dict[int, tup
 class ContactReader:
     """Sums the contact points of the last substep over the declared pairs."""
 
-    def __init__(self, m: mujoco.MjModel, pairs: Sequence[tuple[str, str]], surfaces: Sequence[Surface], wired: Wiring) -> None:
+    def __init__(
+        self, m: mujoco.MjModel, pairs: Sequence[tuple[str, str]], surfaces: Sequence[Surface], wired: Wiring
+    ) -> None:
         self._rows: dict[tuple[int, int, int, int], list[tuple[int, float]]] = {}
         colliders = list(zip(surfaces, wired.colliders, strict=True))
         for k, (a, b) in enumerate(pairs):
@@ -51,7 +53,9 @@ class ContactReader:
         for point in p.getContactPoints(physicsClientId=client):
             rows = self._rows.get(point[1:5])
             if rows and (point[8] <= 0.0 or point[9] > 0.0):
-                force = np.array(point[7]) * point[9] + np.array(point[11]) * point[10] + np.array(point[13]) * point[12]
+                force = (
+                    np.array(point[7]) * point[9] + np.array(point[11]) * point[10] + np.array(point[13]) * point[12]
+                )
                 for k, sign in rows:
                     out[k, 0] += 1.0
                     out[k, 1:] += sign * force

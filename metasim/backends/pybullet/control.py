@@ -59,89 +59,115 @@ class Driven:
 
 
 class Controller:
-    """Forces of n worlds in lockstep."""
+    """Forces of n worlds in lockstep; the mirror's rows are the worlds' coordinates.
+
+    Attributes:
+        qpos: ``(n, nq)`` coordinates.
+        qvel: ``(n, nv)`` velocities.
+        load: ``(n, nv)`` forces besides the joints' own, seen in the last substep; zero where nothing is driven.
+        torque: ``(n, nv)`` forces of the last substep.
+    """
 
     def __init__(self, m: mujoco.MjModel, trees: Sequence[Tree], mirror: batch.Batch) -> None:
-        self._mirror, self._timestep = mirror, float(m.opt.timestep)
-        self._armature, self._damping, self._qpos0 = (
-            np.array(m.dof_armature),
-            np.array(m.dof_damping),
-            np.array(m.qpos0),
-        )
+        self._m, self._mirror, self._timestep = m, mirror, float(m.opt.timestep)
+        self._qpos0 = np.array(m.qpos0)
         self._motor = _motor_dofs(m)
-        self.drive([t for t in trees if t.links or _is_driven(m, t)])
-        self._felt = np.where(self._motor, 0.0, self._armature)
-        self.load = np.zeros((mirror.nsim, m.nv))
+        self.qpos, self.qvel, self.load = (mirror.bind(name) for name in ("qpos", "qvel", "qfrc_applied"))
         self.torque = np.zeros((mirror.nsim, m.nv))
-        self._forces = [mirror.bind(name) for name in _FORCES]
+        self._passive, self._actuator, self._constraint = (mirror.bind(name) for name in _FORCES)
         self._bias, self._mass = mirror.bind("qfrc_bias"), mirror.bind("M")
-        self._state = [mirror.bind(name) for name in ("qpos", "qvel", "qfrc_applied")]
-        self._rows, self._columns = np.repeat(np.arange(m.nv), m.M_rownnz), np.array(m.M_colind)
-        self._full = np.zeros((mirror.nsim, m.nv, m.nv))
-        self._derivative = mirror.bind("qDeriv") if int(m.opt.integrator) in _IMPLICIT else None
+        implicit = int(m.opt.integrator) in _IMPLICIT
+        self._derivative = mirror.bind("qDeriv") if implicit else None
         self._derivative_rows, self._derivative_columns = np.array(m.D_rowadr), np.array(m.D_colind)
+        self._before = np.zeros((mirror.nsim, m.nv))
+        self.drive([t for t in trees if t.links or _is_driven(m, t)])
 
     def drive(self, trees: Sequence[Tree]) -> None:
-        """Say which trees get forces: all with joints, and free bodies that anything but gravity and contact acts on.
-
-        Their joints are read in one row of numbers per world: each tree's positions, velocities, then motor forces.
-        """
+        """Say which trees get forces: all with joints, and free bodies that anything but gravity and contact acts on."""
         self.driven = tuple(_split(t, self._motor) for t in trees)
-        self.dofs = np.array(sorted(v for t in trees for v in _dofs_of(t)), int)
-        self.motors = np.array([v for d in self.driven for v in d.motor_dofs.tolist()], int)
+        self.trees = tuple(trees)
         self.reads = [(t.body, t.links) for t in trees if t.links]
-        qpos, dofs, columns, start = [], [], [], 0
-        for t in trees:
-            qpos += t.qpos.tolist()
-            dofs += t.dofs.tolist()
-            columns += range(start, start + len(t.links))
-            start += 3 * len(t.links)
-        widths = np.array([len(t.links) for t in trees for _ in t.links], int)
-        place = np.array(columns, int)
-        self.qpos_columns, self.dof_columns = np.array(qpos, int), np.array(dofs, int)
-        self.position_columns, self.velocity_columns = place, place + widths
-        self.force_columns = (place + 2 * widths)[[dofs.index(v) for v in self.motors]]
+        hinges = [v for t in trees for v in t.dofs.tolist()]
+        self.qpos_columns, self.dof_columns = _span([q for t in trees for q in t.qpos.tolist()]), _span(hinges)
         self.qpos_zero = self._qpos0[self.qpos_columns]
+        self.motors = np.array([v for d in self.driven for v in d.motor_dofs.tolist()], int)
+        self.motor_reads = [hinges.index(v) for v in self.motors]
+        self._dofs = np.array(sorted(v for t in trees for v in _dofs_of(t)), int)
+        self._entries, self._columns, starts = _symmetric(self._m, self._dofs)
+        self._starts, self._diagonal = (
+            starts,
+            np.isin(np.arange(len(self._entries)), _diagonal(self._columns, starts, self._dofs)),
+        )
+        self.refresh_damping()
 
-    def advance(self, qpos: Array, qvel: Array) -> Array:
-        """Find the torques ``(n, nv)`` at some coordinates, and return the velocities that would follow without contact."""
-        state_qpos, state_qvel, applied = self._state
-        state_qpos[:] = qpos
-        state_qvel[:] = qvel
-        applied[:] = self.load
-        self._mirror.step(nstep=1)
-        following = state_qvel.copy()
-        acceleration = (following - qvel) / self._timestep
-        passive, actuator, constraint = self._forces
-        self.torque = passive + actuator + constraint - self._felt * acceleration
-        self.torque += self._timestep * self._implicit(acceleration)
-        return following
+    def refresh_damping(self) -> None:
+        """Take up damping and armature anew after a parameter has changed."""
+        damping = self._mirror.expanded("dof_damping")
+        damping = np.array(self._m.dof_damping) if damping is None else np.array(damping)
+        felt = np.where(self._motor, 0.0, self._m.dof_armature)
+        self._held = felt / self._timestep + (damping if self._derivative is None else 0.0)
+        self._armature = np.where(self._diagonal, self._m.dof_armature[self._columns], 0.0)
 
-    def observe(self, before: Array, after: Array, measured: Array) -> None:
-        """Find the load of the last substep.
+    def advance(self, ids: Array | None) -> None:
+        """Find the torques at the present coordinates; ``qvel`` then holds the velocities that would follow without contact.
 
         Args:
-            before: ``(n, nv)`` velocities before it.
-            after: ``(n, nv)`` velocities after it.
-            measured: ``(n, motors)`` forces of the motors in it, by ``motors``.
+            ids: Which worlds, None for all.
         """
-        acceleration = (after - before) / self._timestep
-        full, entries = self._full, np.asarray(self._mass)
-        full[:, self._rows, self._columns] = entries
-        full[:, self._columns, self._rows] = entries
-        self.torque[:, self.motors] = measured
-        inertial = (full * acceleration[:, None, :]).sum(-1) - self._armature * acceleration
-        load = inertial + self._bias - self.torque
-        self.load[:, self.dofs] = load[:, self.dofs]
+        self._before[:] = self.qvel
+        self._mirror.step(ids, nstep=1)
+        change = self.qvel - self._before
+        torque = self._passive + self._actuator
+        torque += self._constraint
+        torque -= self._held * change
+        if self._derivative is not None:
+            products = self._derivative * change[:, self._derivative_columns]
+            torque += np.add.reduceat(products, self._derivative_rows, axis=1)
+        self.torque = torque
 
-    def _implicit(self, acceleration: Array) -> Array:
-        """Return the rate of the forces along the acceleration, which MuJoCo's integrator counts at the step's end."""
-        if self._derivative is None:
-            damping = self._mirror.expanded("dof_damping")
-            return -(self._damping if damping is None else damping) * acceleration
-        return np.add.reduceat(
-            self._derivative * acceleration[:, self._derivative_columns], self._derivative_rows, axis=1
-        )
+    def observe(self, measured: Array) -> None:
+        """Find the load of the last substep, after which ``qvel`` has been read.
+
+        Args:
+            measured: ``(n, motors)`` forces of the motors in it.
+        """
+        torque = self.torque
+        if len(self.motors):
+            torque[:, self.motors] = measured
+        change = self.qvel - self._before
+        products = (self._mass[:, self._entries] - self._armature) * change[:, self._columns]
+        load = np.add.reduceat(products, self._starts, axis=1) / self._timestep
+        load += (self._bias - torque)[:, self._dofs]
+        self.load[:, self._dofs] = load
+
+
+def _symmetric(m: mujoco.MjModel, dofs: Array) -> tuple[Array, Array, Array]:
+    """Return the rows ``dofs`` of MuJoCo's lower triangle as rows of the full matrix.
+
+    Returns:
+        Index of each entry in ``MjData.M``, its column, and where each row starts.
+    """
+    rows = np.repeat(np.arange(m.nv), m.M_rownnz)
+    columns, entries = np.array(m.M_colind), np.arange(len(m.M_colind))
+    lower = columns < rows
+    both = np.stack([np.r_[rows, columns[lower]], np.r_[columns, rows[lower]], np.r_[entries, entries[lower]]])
+    both = both[:, np.isin(both[0], dofs)]
+    row, column, entry = both[:, np.lexsort((both[1], both[0]))]
+    return entry, column, np.searchsorted(row, dofs)
+
+
+def _diagonal(columns: Array, starts: Array, dofs: Array) -> Array:
+    """Return which entries of :func:`_symmetric` lie on the diagonal."""
+    row = dofs[np.searchsorted(starts, np.arange(len(columns)), side="right") - 1]
+    return np.flatnonzero(columns == row)
+
+
+def _span(columns: Sequence[int]) -> Any:
+    """Return columns as a slice if they follow each other, which is faster, else as an index array."""
+    array = np.array(columns, int)
+    if len(array) and np.array_equal(array, np.arange(array[0], array[0] + len(array))):
+        return slice(int(array[0]), int(array[-1]) + 1)
+    return array
 
 
 def _motor_dofs(m: mujoco.MjModel) -> Array:
@@ -150,9 +176,7 @@ def _motor_dofs(m: mujoco.MjModel) -> Array:
     mujoco.mj_forward(m, data)
     mujoco.mj_fullM(m, data, full)
     own = np.maximum(np.diag(full) - m.dof_armature, 1e-12)
-    hinged = np.isin(
-        m.jnt_type[m.dof_jntid], (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE))
-    )
+    hinged = np.isin(m.jnt_type[m.dof_jntid], (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE)))
     return hinged & (m.dof_armature > MOTOR_RATIO * own)
 
 

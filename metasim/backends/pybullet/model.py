@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import Element, SubElement, tostring
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 import mujoco
 import numpy as np
@@ -97,7 +97,11 @@ def make_plan(m: mujoco.MjModel, labels: Mapping[int, Any], folder: Path) -> Pla
     """
     refuse(m)
     maker = _Maker(m, labels, folder)
-    moving = [b for b in range(1, m.nbody) if _group(m, b) == b and m.body_dofnum[b] and not _group(m, int(m.body_parentid[b]))]
+    moving = [
+        b
+        for b in range(1, m.nbody)
+        if _group(m, b) == b and m.body_dofnum[b] and not _group(m, int(m.body_parentid[b]))
+    ]
     parts = [maker.tree(b) for b in moving] + [p for b in range(m.nbody) for p in maker.fixed(b)]
     return Plan(parts=tuple(parts), surfaces=tuple(maker.surfaces), rel_pos=maker.rel_pos, rel_mat=maker.rel_mat)
 
@@ -112,7 +116,9 @@ def refuse(m: mujoco.MjModel) -> None:
     ):
         if count:
             names = [getattr(m, kind)(0).name] if kind in ("tendon", "pair") else []
-            raise UnsupportedFeature(f"pybullet does not support {kind}s ({kind} {(names or ['0'])[0]!r}); {instead}, or use mujoco")
+            raise UnsupportedFeature(
+                f"pybullet does not support {kind}s ({kind} {(names or ['0'])[0]!r}); {instead}, or use mujoco"
+            )
     for j in range(m.njnt):
         if int(m.jnt_type[j]) == BALL:
             raise UnsupportedFeature(
@@ -120,14 +126,20 @@ def refuse(m: mujoco.MjModel) -> None:
             )
         parent = int(m.body_parentid[m.jnt_bodyid[j]])
         if m.body_mocapid[m.body_weldid[parent]] >= 0:
-            raise UnsupportedFeature(f"pybullet does not support joints on a mocap body (joint {m.joint(j).name or j!r}); weld to it instead")
+            raise UnsupportedFeature(
+                f"pybullet does not support joints on a mocap body (joint {m.joint(j).name or j!r}); weld to it instead"
+            )
     for a in range(m.nu):
         if int(m.actuator_trntype[a]) not in (int(mujoco.mjtTrn.mjTRN_JOINT), int(mujoco.mjtTrn.mjTRN_JOINTINPARENT)):
-            raise UnsupportedFeature(f"pybullet supports actuators on joints only (actuator {m.actuator(a).name or a!r}); use mujoco")
+            raise UnsupportedFeature(
+                f"pybullet supports actuators on joints only (actuator {m.actuator(a).name or a!r}); use mujoco"
+            )
     for g in colliding(m):
         check_shape(m, g)
         if m.geom_adhesion[g] or np.any(m.geom_surfacevel[g]):
-            raise UnsupportedFeature(f"pybullet has neither adhesion nor surface velocity (geom {m.geom(g).name or g!r}); use mujoco")
+            raise UnsupportedFeature(
+                f"pybullet has neither adhesion nor surface velocity (geom {m.geom(g).name or g!r}); use mujoco"
+            )
 
 
 def colliding(m: mujoco.MjModel) -> list[int]:
@@ -188,8 +200,10 @@ class _Maker:
             link = _link(robot, "base", 0.0, np.zeros(3), np.eye(3), np.zeros(3))
             for g in geoms:
                 add_collision(link, self.m, g, self.m.geom_pos[g], rotation(self.m.geom_quat[g]), self.folder)
-            self.surfaces.append(Surface(group=_group(self.m, body), owner=body, geoms=geoms, link="base", part=self.part))
-            parts.append(Part(root=body, moving=False, free=False, joints=(), groups=(), urdf=tostring(robot, "unicode")))
+            self.surfaces.append(
+                Surface(group=_group(self.m, body), owner=body, geoms=geoms, link="base", part=self.part)
+            )
+            parts.append(Part(root=body, moving=False, free=False, joints=(), groups=(), urdf=_text(robot)))
             self.part += 1
         return parts
 
@@ -203,10 +217,21 @@ class _Maker:
         groups = [b for b in range(root, m.nbody) if _group(m, b) == b and _under(m, b, root)]
         joints: list[int] = []
         for group in groups:
-            own = [] if free and group == root else list(range(m.body_jntadr[group], m.body_jntadr[group] + m.body_jntnum[group]))
+            own = (
+                []
+                if free and group == root
+                else list(range(m.body_jntadr[group], m.body_jntadr[group] + m.body_jntnum[group]))
+            )
             self._add_group(robot, group, own, root)
             joints += own
-        part = Part(root=root, moving=True, free=free, joints=tuple(joints), groups=tuple(groups), urdf=tostring(robot, "unicode"))
+        part = Part(
+            root=root,
+            moving=True,
+            free=free,
+            joints=tuple(joints),
+            groups=tuple(groups),
+            urdf=_text(robot),
+        )
         self.part += 1
         return part
 
@@ -256,9 +281,14 @@ class _Maker:
         for g in geoms:
             key = (int(m.geom_contype[g]), int(m.geom_conaffinity[g]), int(m.geom_condim[g]), *m.geom_friction[g])
             key += (*m.geom_solref[g], *m.geom_solimp[g], int(m.geom_bodyid[g]) if self._apart(g) else -1)
-            key += (self.labels.get(g),)
+            key += (self.labels.get(g), self._weight_class(int(m.geom_bodyid[g])))
             classes.setdefault(key, []).append(g)
         return [tuple(c) for c in classes.values()]
+
+    def _weight_class(self, body: int) -> int:
+        """Tell bodies of a group apart whose contacts MuJoCo makes of very different softness (factor 1.4)."""
+        weight = float(self.m.body_invweight0[body, 0])
+        return round(2 * np.log2(weight)) if weight > 0 else 0
 
     def _apart(self, geom: int) -> bool:
         """Tell whether some body of the geom's group is excluded from touching another, so that bodies must be told apart."""
@@ -286,7 +316,9 @@ def merged_inertia(
     total = np.zeros((3, 3))
     for b, kg, center in zip(members, masses, centers - com, strict=True):
         axes = rel_mat[b] @ rotation(m.body_iquat[b])
-        total += axes @ np.diag(body_inertia[b]) @ axes.T + kg * (center @ center * np.eye(3) - np.outer(center, center))
+        total += axes @ np.diag(body_inertia[b]) @ axes.T + kg * (
+            center @ center * np.eye(3) - np.outer(center, center)
+        )
     moments, axes = np.linalg.eigh(total)
     if np.linalg.det(axes) < 0:
         axes[:, 0] *= -1
@@ -305,6 +337,12 @@ def _under(m: mujoco.MjModel, body: int, root: int) -> bool:
     return body == root
 
 
+def _text(robot: Element) -> str:
+    """Return URDF text in short lines: Bullet cuts long ones."""
+    indent(robot)
+    return tostring(robot, "unicode")
+
+
 def _link(robot: Element, name: str, mass: float, com: Array, axes: Array, inertia: Array) -> Element:
     link = SubElement(robot, "link", name=name)
     inertial = SubElement(link, "inertial")
@@ -315,11 +353,15 @@ def _link(robot: Element, name: str, mass: float, com: Array, axes: Array, inert
     return link
 
 
-def _joint(robot: Element, name: str, kind: str, parent: str, child: str, pos: Array, mat: Array, axis: Array | None) -> None:
+def _joint(
+    robot: Element, name: str, kind: str, parent: str, child: str, pos: Array, mat: Array, axis: Array | None
+) -> None:
     joint = SubElement(robot, "joint", name=name, type=kind)
     SubElement(joint, "parent", link=parent)
     SubElement(joint, "child", link=child)
     add_origin(joint, pos, mat)
     if axis is not None:
         SubElement(joint, "axis", xyz=numbers(axis))
-        SubElement(joint, "limit", lower="1", upper="-1", effort="1e9", velocity="1e9")  # limits are torques, see control.py
+        SubElement(
+            joint, "limit", lower="1", upper="-1", effort="1e9", velocity="1e9"
+        )  # limits are torques, see control.py

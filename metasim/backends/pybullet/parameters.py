@@ -34,7 +34,15 @@ _FIELDS = {
     "body_quat": ("body_quat",),
     "site_pos": ("site_pos",),
 }
-_DERIVED = ("body_subtreemass", "dof_invweight0", "body_invweight0", "dof_M0", "tendon_invweight0", "actuator_acc0", "dof_length")
+_DERIVED = (
+    "body_subtreemass",
+    "dof_invweight0",
+    "body_invweight0",
+    "dof_M0",
+    "tendon_invweight0",
+    "actuator_acc0",
+    "dof_length",
+)
 EXPANDABLE = tuple(dict.fromkeys([f for fields in _FIELDS.values() for f in fields] + list(_DERIVED)))
 _IN_BULLET = ("body_mass", "body_inertia", "geom_friction", "opt.gravity")
 _ALONE = 1e-6
@@ -165,7 +173,9 @@ class InBullet:
                 self._set_masses(i, np.asarray(values["body_mass"])[i], np.asarray(values["body_inertia"])[i])
                 self._set_softness(i, np.asarray(b.expanded("body_invweight0"))[i])
             if "geom_friction" in changed:
-                friction = solve_friction(self._m, self._pairs, self._plan.surfaces, np.asarray(values["geom_friction"])[i])
+                friction = solve_friction(
+                    self._m, self._pairs, self._plan.surfaces, np.asarray(values["geom_friction"])[i]
+                )
                 world.set_friction(self._clients[i], self._wired, friction)
             if "opt.gravity" in changed:
                 p.setGravity(*np.asarray(values["opt.gravity"])[i].tolist(), physicsClientId=self._clients[i])

@@ -61,7 +61,12 @@ def add_collision(link: Element, m: mujoco.MjModel, geom: int, pos: Array, matri
     elif kind == "sphere":
         SubElement(shape, "sphere", radius=numbers(size[:1]))
     elif kind in ("capsule", "cylinder"):
-        SubElement(shape, kind, radius=numbers(size[:1]), length=numbers([2 * (m.geom_size[geom, 1] if kind == "capsule" else size[1])]))
+        SubElement(
+            shape,
+            kind,
+            radius=numbers(size[:1]),
+            length=numbers([2 * (m.geom_size[geom, 1] if kind == "capsule" else size[1])]),
+        )
     elif kind == "box":
         SubElement(shape, "box", size=numbers(2 * size))
     else:

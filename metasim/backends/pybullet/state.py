@@ -17,9 +17,12 @@ T = TypeVar("T", bound="Rows")
 FAILURES = {
     1: "position is not finite or too large",
     2: "velocity is not finite or too large",
-    3: "control is not finite",
+    3: "acceleration is not finite or too large",
+    4: "control or mocap target is not finite or too large",
 }
-BAD_QPOS, BAD_QVEL, BAD_CTRL = FAILURES
+BAD_QPOS, BAD_QVEL, BAD_QACC, BAD_CTRL = FAILURES
+LIMIT = 1e10
+"""Where MuJoCo, too, calls a number bad."""
 
 
 class Rows:
@@ -64,16 +67,12 @@ class Snapshot(Rows):
     """Copies of worlds.
 
     Attributes:
-        states: ``(n, K)`` the mirror's integration state: coordinates, controls, mocap poses, its solver's start.
-        loads: ``(n, nv)`` the controller's memory.
-        wrenches: ``(n, nbody, 6)`` external wrenches.
+        states: ``(n, K)`` the mirror's integration state: coordinates, controls, mocap poses, loads, wrenches.
         contacts: ``(n, C, 4)`` of the last substep.
         fields: Per-world parameters by the canonical model's field; those never touched are missing.
     """
 
     states: Array
-    loads: Array
-    wrenches: Array
     contacts: Array
     fields: Mapping[str, Array]
 
@@ -109,14 +108,16 @@ def shapes(model: Model, num_worlds: int) -> dict[str, tuple[tuple[int, ...], ty
         "mocap_pos": (m.nmocap, 3),
         "mocap_quat": (m.nmocap, 4),
     }
-    return {name: ((num_worlds, *width), np.float64) for name, width in widths.items()} | {"failed": ((num_worlds,), np.int64)}
+    return {name: ((num_worlds, *width), np.float64) for name, width in widths.items()} | {
+        "failed": ((num_worlds,), np.int64)
+    }
 
 
 def join(parts: Sequence[Snapshot], defaults: Mapping[str, Array]) -> Snapshot:
     """Return the snapshots of several workers as one; a parameter that only some have gets the model's value elsewhere."""
     if len(parts) == 1:
         return parts[0]
-    columns = {f: np.concatenate([getattr(p, f) for p in parts]) for f in ("states", "loads", "wrenches", "contacts")}
+    columns = {f: np.concatenate([getattr(p, f) for p in parts]) for f in ("states", "contacts")}
     joined = {}
     for name in dict.fromkeys(k for p in parts for k in p.fields):
         default = np.asarray(defaults[name])
@@ -178,7 +179,9 @@ def check_placeable(model: Model, body: int, name: str) -> None:
     m = model.mj
     parent = int(m.body_parentid[body])
     if m.body_dofnum[m.body_weldid[parent]] or (m.body_dofnum[m.body_weldid[body]] and not m.body_dofnum[body]):
-        raise InvalidState(f"body {name!r} hangs on a moving body; pybullet can place fixed bodies and roots of trees only")
+        raise InvalidState(
+            f"body {name!r} hangs on a moving body; pybullet can place fixed bodies and roots of trees only"
+        )
 
 
 def _column(values: Array, width: int) -> Array:

@@ -18,7 +18,7 @@ from scipy.optimize import nnls
 from metasim.backends.pybullet.model import FREE, Surface, may_touch
 
 Array = Any
-_WEIGHT, _FIXED_WEIGHT, _SELF_WEIGHT = 1.0, 0.01, 0.01
+_WEIGHT, _FIXED_WEIGHT, _SELF_WEIGHT = 1.0, 0.01, 0.001
 _RIGID = 1e12
 _LEAST_FRICTION = 1e-6
 
@@ -69,10 +69,17 @@ def find_contacts(m: mujoco.MjModel, surfaces: Sequence[Surface], inverse_weight
 
 
 def _weight(m: mujoco.MjModel, a: Surface, b: Surface) -> float:
+    """Return how much a pair counts: what floats or is handled most, an anchored robot on furniture and itself least."""
     if a.part == b.part:
         return _SELF_WEIGHT
-    free = any(s.group and int(m.jnt_type[m.body_jntadr[s.group]]) == FREE for s in (a, b))
+    free = any(s.group and int(m.jnt_type[m.body_jntadr[_root(m, s.group)]]) == FREE for s in (a, b))
     return _WEIGHT if free or (a.group and b.group) else _FIXED_WEIGHT
+
+
+def _root(m: mujoco.MjModel, group: int) -> int:
+    """Return the first body with joints on the way to a group."""
+    above = int(m.body_weldid[m.body_parentid[group]])
+    return _root(m, above) if above and m.body_dofnum[above] else group
 
 
 def _softness(m: mujoco.MjModel, a: Surface, b: Surface, inverse: float) -> tuple[float, float, int]:
@@ -95,9 +102,20 @@ def _softness(m: mujoco.MjModel, a: Surface, b: Surface, inverse: float) -> tupl
     else:
         reference = np.minimum(*references)
         stiffness, damping = -float(reference[0]), -float(reference[1])
-    inverse = max(inverse, 1e-9)
     condim = max(int(m.geom_condim[g]), int(m.geom_condim[h]))
+    inverse = max(inverse, 1e-9) / _pyramid_factor(m, condim, max(m.geom_friction[g, 0], m.geom_friction[h, 0]))
     return inverse * (1 - impedance) / stiffness, damping / (1 - impedance) / inverse, condim
+
+
+def _pyramid_factor(m: mujoco.MjModel, condim: int, friction: float) -> float:
+    """Return how much stiffer a pyramidal contact is along its normal than an elliptic one.
+
+    Its ``2 (condim - 1)`` edges share the load, each with ``2 mu^2 (1 + mu^2)`` times the regularisation.
+    """
+    if condim == 1 or int(m.opt.cone) == int(mujoco.mjtCone.mjCONE_ELLIPTIC):
+        return 1.0
+    mu = max(friction, 1e-3)
+    return (condim - 1) * float(m.opt.impratio) / (mu**2 * (1 + mu**2))
 
 
 def solve_softness(contacts: Contacts, count: int) -> tuple[Array, Array]:

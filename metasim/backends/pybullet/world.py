@@ -129,11 +129,7 @@ def build(m: mujoco.MjModel, plan: Plan, contacts: Contacts, folder: Path) -> in
 
 def gravity(m: mujoco.MjModel) -> Array:
     """Return gravity ``(3,)`` as the model's flags have it."""
-    return (
-        np.zeros(3)
-        if m.opt.disableflags & int(mujoco.mjtDisableBit.mjDSBL_GRAVITY)
-        else np.array(m.opt.gravity)
-    )
+    return np.zeros(3) if m.opt.disableflags & int(mujoco.mjtDisableBit.mjDSBL_GRAVITY) else np.array(m.opt.gravity)
 
 
 def wire(m: mujoco.MjModel, plan: Plan, client: int) -> Wiring:
@@ -141,12 +137,9 @@ def wire(m: mujoco.MjModel, plan: Plan, client: int) -> Wiring:
     names: list[dict[str, int]] = []
     for body in range(len(plan.parts)):
         infos = [
-            p.getJointInfo(body, k, physicsClientId=client)
-            for k in range(p.getNumJoints(body, physicsClientId=client))
+            p.getJointInfo(body, k, physicsClientId=client) for k in range(p.getNumJoints(body, physicsClientId=client))
         ]
-        names.append(
-            {**{i[1].decode(): i[0] for i in infos}, **{"link " + i[12].decode(): i[0] for i in infos}}
-        )
+        names.append({**{i[1].decode(): i[0] for i in infos}, **{"link " + i[12].decode(): i[0] for i in infos}})
     trees, links = [], {}
     for body, part in enumerate(plan.parts):
         if not part.moving:
@@ -246,9 +239,7 @@ def put_base(client: int, tree: Tree, qpos: Array, qvel: Array) -> None:
     offset = rotate(quat, tree.com)
     spin = rotate(quat, qvel[3:6])
     place(client, tree.body, qpos[:3] + offset, quat_mul(quat, tree.axes))
-    p.resetBaseVelocity(
-        tree.body, (qvel[:3] + np.cross(spin, offset)).tolist(), spin.tolist(), physicsClientId=client
-    )
+    p.resetBaseVelocity(tree.body, (qvel[:3] + np.cross(spin, offset)).tolist(), spin.tolist(), physicsClientId=client)
 
 
 def place(client: int, body: int, pos: Array, quat: Array) -> None:
@@ -268,9 +259,7 @@ def bases_to_canonical(tree: Tree, poses: Array, velocities: Array) -> tuple[Arr
     quat = quat_mul(poses[:, [6, 3, 4, 5]], quat_conj(tree.axes))
     offset = rotate(quat, np.broadcast_to(tree.com, (len(poses), 3)))
     linear = velocities[:, :3] - cross(velocities[:, 3:], offset)
-    return np.hstack([poses[:, :3] - offset, quat]), np.hstack(
-        [linear, rotate(quat_conj(quat), velocities[:, 3:])]
-    )
+    return np.hstack([poses[:, :3] - offset, quat]), np.hstack([linear, rotate(quat_conj(quat), velocities[:, 3:])])
 
 
 def base_wrench(tree: Tree, quat: Array, force: Array) -> Array:

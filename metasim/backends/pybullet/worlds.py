@@ -19,16 +19,19 @@ from mujoco import batch
 
 from metasim.backends.pybullet import dynamics, parameters, world
 from metasim.backends.pybullet.contact import ContactReader, labels
-from metasim.backends.pybullet.control import MOTOR_FORCE, Controller, Driven, mirror_model
+from metasim.backends.pybullet.control import Controller, mirror_model
+from metasim.backends.pybullet.lockstep import Lockstep
 from metasim.backends.pybullet.model import make_plan
-from metasim.backends.pybullet.state import BAD_CTRL, BAD_QPOS, BAD_QVEL, Placement, Shared, Snapshot
+from metasim.backends.pybullet.state import BAD_CTRL, BAD_QACC, BAD_QPOS, BAD_QVEL, LIMIT, Placement, Shared, Snapshot
 from metasim.backends.pybullet.surface import find_contacts
 from metasim.backends.pybullet.world import Tree
 
 Array = Any
 _VEL = mujoco.mjtStage.mjSTAGE_VEL
-_LIMIT = 1e10
-"""Where MuJoCo, too, calls a coordinate bad."""
+_DIVERGED = [
+    int(w)
+    for w in (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,22 +71,18 @@ class Worlds:
             self.close()
             raise
         self.mirror = batch.Batch(mirror_model(self.m), nsim=n, nthread=1)
+        self._wrenches = _wrench_columns(self.m)
         self.control = Controller(self.mirror.model, self.wired.trees, self.mirror)
         self.reader = ContactReader(self.m, job.pairs, self.plan.surfaces, self.wired)
         self.bullet = parameters.InBullet(self.m, self.plan, pairs, self.wired, self.clients)
-        self._sensors, self._xpos, self._xquat = (
-            self.mirror.bind(f) for f in ("sensordata", "xpos", "xquat")
-        )
+        self._sensors, self._xpos, self._xquat = (self.mirror.bind(f) for f in ("sensordata", "xpos", "xquat"))
         self.mirror.bind("site_xpos")
-        self.qpos, self.qvel = np.tile(job.home_qpos, (n, 1)), np.zeros((n, self.m.nv))
-        self.wrench = np.zeros((n, self.m.nbody, 6))
-        self._pushed: list[tuple[int, int]] = []
-        self._written = False
+        self.lockstep = Lockstep(self.m, self.plan, self.wired, self.clients, self.control)
+        self.qpos, self.qvel = self.control.qpos, self.control.qvel
+        self.qpos[:] = job.home_qpos
         self._placed = np.full((n, len(self.plan.parts), 7), np.nan)
         self._mocaps = [
-            (body, k, int(self.m.body_mocapid[k]))
-            for body, k in self.wired.fixed
-            if self.m.body_mocapid[k] >= 0
+            (body, k, int(self.m.body_mocapid[k])) for body, k in self.wired.fixed if self.m.body_mocapid[k] >= 0
         ]
         self.mirror.ctrl[:] = job.home_ctrl
         shared.ctrl[:], shared.mocap_pos[:], shared.mocap_quat[:] = (
@@ -97,25 +96,18 @@ class Worlds:
     # -- time ---------------------------------------------------------------------------------------------------
     def step(self, substeps: int) -> None:
         """Advance the sound worlds."""
-        if self._written:
-            self._written = False
-            self._find_failures()
         self._take_targets()
         active = np.flatnonzero(self.shared.failed == 0).tolist()
-        for _ in range(substeps if active else 0):
-            self._substep(active)
-        self._read_bases(
-            active, [t for t in self.wired.trees if all(t is not d.tree for d in self.control.driven)]
-        )
+        self.lockstep.run(active, substeps)
         for i in active:
             self.reader.read(self.clients[i], self.shared.contacts[i])
-        self._find_failures()
+        self._fail(self._find_failures())
         self._refresh(None)
 
     def _take_targets(self) -> None:
         s, mirror = self.shared, self.mirror
-        for i in np.flatnonzero(~_finite(s.ctrl, s.mocap_pos, s.mocap_quat) & (s.failed == 0)):
-            self._fail(int(i), BAD_CTRL)
+        stray = np.flatnonzero(~_sane(s.ctrl, s.mocap_pos, s.mocap_quat) & (s.failed == 0))
+        self._fail({int(i): BAD_CTRL for i in stray})
         ok = slice(None) if not s.failed.any() else s.failed == 0
         mirror.ctrl[ok], mirror.mocap_pos[ok], mirror.mocap_quat[ok] = (
             s.ctrl[ok],
@@ -127,111 +119,27 @@ class Worlds:
                 quat = s.mocap_quat[i, mocap]
                 world.place(self.clients[i], body, s.mocap_pos[i, mocap], quat / np.sqrt((quat * quat).sum()))
 
-    def _substep(self, active: list[int]) -> None:
-        control = self.control
-        if not control.driven:
-            self._push_all()
-            for i in active:
-                p.stepSimulation(self.clients[i])
-            return
-        following = control.advance(self.qpos, self.qvel)
-        before = self.qvel.copy()
-        commands = [self._commands(d, following) for d in control.driven]
-        self._push_all()
-        states: list[float] = []
-        for i in active:
-            client = self.clients[i]
-            for body, links, torques, motors, speeds, limits in commands:
-                if links:
-                    p.setJointMotorControlArray(
-                        body, links, p.TORQUE_CONTROL, forces=torques[i], physicsClientId=client
-                    )
-                if motors:
-                    p.setJointMotorControlArray(
-                        body,
-                        motors,
-                        p.VELOCITY_CONTROL,
-                        targetVelocities=speeds[i],
-                        forces=limits,
-                        physicsClientId=client,
-                    )
-            p.stepSimulation(client)
-            for body, links in control.reads:
-                positions, velocities, _, forces = zip(*p.getJointStates(body, links, client), strict=True)
-                states += positions
-                states += velocities
-                states += forces
-        measured = self._take_joints(active, states)
-        self._read_bases(active, [d.tree for d in control.driven])
-        control.observe(before, self.qvel, measured)
+    def _find_failures(self) -> dict[int, int]:
+        """Return the worlds whose coordinates are bad, and why."""
+        warned = self.mirror.warning[:, _DIVERGED, 1]
+        found = {int(i): BAD_QACC for i in np.flatnonzero(warned.any(axis=1))} if warned.any() else {}
+        for values, code in ((self.qvel, BAD_QVEL), (self.qpos, BAD_QPOS)):
+            if values.size and not np.abs(values).max() < LIMIT:
+                found |= {int(i): code for i in np.flatnonzero(~(np.abs(values) < LIMIT).all(axis=1))}
+        return found
 
-    def _commands(
-        self, d: Driven, following: Array
-    ) -> tuple[int, list[int], Any, list[int], Any, list[float]]:
-        """Return the arguments of one tree's motors, by world."""
-        torques, speeds = self.control.torque[:, d.torque_dofs].tolist(), following[:, d.motor_dofs].tolist()
-        if d.tree.base_dof >= 0:
-            self._push_bases(d.tree)
-        return d.tree.body, d.torque_links, torques, d.motor_links, speeds, [MOTOR_FORCE] * len(d.motor_links)
-
-    def _push_bases(self, t: Tree) -> None:
-        """Apply what the mirror does to free bases: dampers, welds, buoyancy."""
-        force = self.control.torque[:, t.base_dof : t.base_dof + 6]
-        rows = np.flatnonzero(np.any(force != 0.0, axis=1) & (self.shared.failed == 0))
-        if len(rows):
-            wrench = world.base_wrench(
-                t, self.qpos[rows, t.base_qpos + 3 : t.base_qpos + 7], force[rows]
-            ).tolist()
-            for i, values in zip(rows.tolist(), wrench, strict=True):
-                world.push_base(self.clients[i], t, values[:3], values[3:])
-
-    def _push_all(self) -> None:
-        """Apply the external wrenches, each at its body's centre of mass."""
-        for i, body in self._pushed:
-            if self.shared.failed[i] == 0:
-                point = self.plan.rel_pos[body] + self.plan.rel_mat[body] @ self.m.body_ipos[body]
-                world.push(
-                    self.clients[i], self.wired, int(self.m.body_weldid[body]), point, self.wrench[i, body]
-                )
-
-    def _take_joints(self, active: list[int], states: list[float]) -> Array:
-        """Take the joints of driven trees into the coordinates; return the forces of the motors ``(n, motors)``."""
-        control = self.control
-        numbers = np.array(states).reshape(len(active), -1)
-        everyone = len(active) == len(self.clients)
-        some = slice(None) if everyone else np.array(active)
-        crossed = some if everyone else np.array(active)[:, None]
-        self.qpos[crossed, control.qpos_columns] = numbers[:, control.position_columns] + control.qpos_zero
-        self.qvel[crossed, control.dof_columns] = numbers[:, control.velocity_columns]
-        measured = np.zeros((len(self.clients), len(control.motors)))
-        measured[some] = numbers[:, control.force_columns]
-        return measured
-
-    def _read_bases(self, active: list[int], trees: list[Tree]) -> None:
-        for t in trees:
-            if t.base_dof >= 0 and active:
-                numbers = np.array([world.read_base(self.clients[i], t) for i in active])
-                qpos, qvel = world.bases_to_canonical(t, numbers[:, :7], numbers[:, 7:])
-                self.qpos[active, t.base_qpos : t.base_qpos + 7] = qpos
-                self.qvel[active, t.base_dof : t.base_dof + 6] = qvel
-
-    def _find_failures(self) -> None:
-        for values, code in ((self.qpos, BAD_QPOS), (self.qvel, BAD_QVEL)):
-            if not values.size or np.abs(values).max() < _LIMIT:
-                continue
-            for i in np.flatnonzero(~(np.abs(values) < _LIMIT).all(axis=1)):
-                self._fail(int(i), code)
-
-    def _fail(self, i: int, code: int) -> None:
-        """Put a world at its safe state, where it stays until it is written."""
-        goals = [a[i].copy() for a in (self.shared.ctrl, self.shared.mocap_pos, self.shared.mocap_quat)]
-        self.restore(np.array([i]), self.initial)
-        self.shared.ctrl[i], self.shared.mocap_pos[i], self.shared.mocap_quat[i] = goals
-        self.shared.failed[i] = code
+    def _fail(self, failures: dict[int, int]) -> None:
+        """Put worlds at their safe state, where they stay until they are written; their targets stay the caller's."""
+        s = self.shared
+        for i, code in failures.items():
+            targets = [a[i].copy() for a in (s.ctrl, s.mocap_pos, s.mocap_quat)]
+            self.restore(np.array([i]), self.initial)
+            s.ctrl[i], s.mocap_pos[i], s.mocap_quat[i] = targets
+            s.failed[i] = code
+            self.mirror.warning[i] = 0
 
     def _refresh(self, rows: Array | None) -> None:
         """Run the canonical kinematics on Bullet's coordinates and show the result."""
-        self.mirror.qpos[:], self.mirror.qvel[:] = self.qpos, self.qvel
         self.mirror.forward(rows, stage=_VEL)
         s, some = self.shared, slice(None) if rows is None else rows
         s.qpos[some], s.qvel[some], s.sensors[some] = self.qpos[some], self.qvel[some], self._sensors[some]
@@ -244,11 +152,12 @@ class Worlds:
     def write_state(self, rows: Array, qpos: Array, qvel: Array) -> None:
         """Set all coordinates."""
         self.qpos[rows], self.qvel[rows] = qpos, qvel
-        self._written = True
         self.control.load[rows] = 0.0
         self.mirror.qacc_warmstart[rows] = 0.0
         self.shared.contacts[rows] = 0.0
+        failures = self._find_failures()
         self._settle(rows)
+        self._fail(failures)
 
     def write(self, rows: Array, placement: Placement) -> None:
         """Set a resolved start."""
@@ -260,68 +169,57 @@ class Worlds:
         self.write_state(rows, placement.qpos, placement.qvel)
 
     def snapshot(self, rows: Array) -> Snapshot:
-        """Copy some worlds; what Bullet remembers of their past is dropped, here as in whatever the copy is put into."""
+        """Copy some worlds; what Bullet remembers of their past is dropped, here as in any world they are put into."""
         self._settle(rows)
         fields = {f: self.mirror.expanded(f) for f in parameters.EXPANDABLE}
         return Snapshot(
-            states=np.array(self.mirror.state[rows]),
-            loads=self.control.load[rows],
-            wrenches=self.wrench[rows],
+            states=self.dump(rows),
             contacts=self.shared.contacts[rows],
             fields={f: np.array(a[rows]) for f, a in fields.items() if a is not None},
         )
 
     def restore(self, rows: Array, snapshot: Snapshot) -> None:
         """Put copies into worlds; parameters that the copy never touched get the model's values."""
-        mirror, s = self.mirror, self.shared
+        mirror = self.mirror
         for name in parameters.EXPANDABLE:
             if name in snapshot.fields:
                 mirror.expand(name)[rows] = snapshot.fields[name]
             elif mirror.expanded(name) is not None:
                 mirror.expand(name)[rows] = parameters.model_value(self.m, name)
-        mirror.state[rows] = snapshot.states
-        self.control.load[rows], s.contacts[rows] = snapshot.loads, snapshot.contacts
-        self.apply_wrenches(rows, snapshot.wrenches)
+        self.control.refresh_damping()
         self.bullet.apply(mirror, rows)
-        self._adopt(rows)
+        self.load_dump(rows, snapshot.states)
+        self.shared.contacts[rows] = snapshot.contacts
 
     def dump(self, rows: Array) -> Array:
-        """Return the mirror's state and the controller's memory as rows."""
-        return np.hstack([self.mirror.state[rows], self.control.load[rows]])
+        """Return the mirror's state as rows; external wrenches stand where MuJoCo would have them."""
+        states = np.array(self.mirror.state[rows])
+        states[:, self._wrenches] = self.lockstep.wrench[rows].reshape(len(rows), -1)
+        return states
 
     def load_dump(self, rows: Array, dumped: Array) -> None:
         """Put rows of ``dump`` into worlds."""
         mirror, s = self.mirror, self.shared
-        mirror.state[rows], self.control.load[rows] = dumped[:, : -self.m.nv], dumped[:, -self.m.nv :]
-        s.contacts[rows] = 0.0
-        self._adopt(rows)
-
-    def _adopt(self, rows: Array) -> None:
-        """Take coordinates and targets from the mirror."""
-        mirror, s = self.mirror, self.shared
-        self.qpos[rows], self.qvel[rows] = mirror.qpos[rows], mirror.qvel[rows]
+        mirror.state[rows] = dumped
+        mirror.state[rows, self._wrenches] = 0.0
+        self.lockstep.set_wrenches(rows, dumped[:, self._wrenches].reshape(len(rows), self.m.nbody, 6))
         s.ctrl[rows], s.mocap_pos[rows], s.mocap_quat[rows] = (
-            mirror.ctrl[rows],
-            mirror.mocap_pos[rows],
-            mirror.mocap_quat[rows],
+            a[rows] for a in (mirror.ctrl, mirror.mocap_pos, mirror.mocap_quat)
         )
+        s.contacts[rows] = 0.0
         self._settle(rows)
-
-    def apply_wrenches(self, rows: Array, wrenches: Array) -> None:
-        """Set all external wrenches ``(n, nbody, 6)`` of some worlds."""
-        self.wrench[rows] = wrenches
-        self._pushed = [(int(i), int(k)) for i, k in np.argwhere(self.wrench.any(axis=2))]
 
     def apply_wrench(self, rows: Array, body: int, wrench: Array) -> None:
         """Set the external wrench on one body."""
-        wrenches = self.wrench[rows]
+        wrenches = self.lockstep.wrench[rows]
         wrenches[:, body] = wrench
-        self.apply_wrenches(rows, wrenches)
+        self.lockstep.set_wrenches(rows, wrenches)
 
     def _settle(self, rows: Array) -> None:
         """Put the coordinates of some worlds into Bullet, as if nothing had ever happened there, and refresh the reads."""
         self.shared.failed[rows] = 0
         self._refresh(rows)
+        self.mirror.warning[rows] = 0
         for i in rows.tolist():
             for body, k in self.wired.fixed:
                 self._place(i, body, self._xpos[i, k], self._xquat[i, k])
@@ -355,10 +253,7 @@ class Worlds:
         """Return where a tree's root stands at zero: its parent's pose and its own offset, both per world."""
         parent = int(self.m.body_parentid[t.root])
         fields = (("body_pos", self.m.body_pos), ("body_quat", self.m.body_quat))
-        own = [
-            default[t.root] if (v := self.mirror.expanded(f)) is None else v[i, t.root]
-            for f, default in fields
-        ]
+        own = [default[t.root] if (v := self.mirror.expanded(f)) is None else v[i, t.root] for f, default in fields]
         offset, quat = np.zeros(3), np.zeros(4)
         mujoco.mju_rotVecQuat(offset, np.array(own[0]), self._xquat[i, parent])
         mujoco.mju_mulQuat(quat, self._xquat[i, parent], np.array(own[1]) / np.linalg.norm(own[1]))
@@ -369,12 +264,13 @@ class Worlds:
         """Set a checked parameter."""
         parameters.write(self.mirror, self.job.kinds, parameter, k, values, rows)
         self.bullet.apply(self.mirror, rows)
+        self.control.refresh_damping()
         if parameter in ("body_pos", "body_quat"):
             self._settle(rows)
         elif parameter == "damping" and int(self.m.jnt_type[k]) == int(mujoco.mjtJoint.mjJNT_FREE):
             tree = next(t for t in self.wired.trees if t.root == int(self.m.jnt_bodyid[k]))
-            driven = [d.tree for d in self.control.driven]
-            self.control.drive([*driven, *([] if tree in driven else [tree])])
+            if tree not in self.control.trees:
+                self.control.drive([*self.control.trees, tree])
         self._refresh(rows)
 
     def get_parameter(self, parameter: str, k: int) -> Array:
@@ -411,6 +307,13 @@ class Worlds:
         self.clients = []
 
 
+def _wrench_columns(m: mujoco.MjModel) -> slice:
+    """Return the columns of external wrenches in a state row."""
+    before = int(mujoco.mjtState.mjSTATE_INTEGRATION) & (int(mujoco.mjtState.mjSTATE_XFRC_APPLIED) - 1)
+    start = mujoco.mj_stateSize(m, before)
+    return slice(start, start + 6 * m.nbody)
+
+
 def _write_no_log_file() -> None:
     """Keep MuJoCo, in this process, from writing its warnings into the working directory; failures are reported."""
     config = mujoco.MjLogConfig.get()
@@ -418,9 +321,6 @@ def _write_no_log_file() -> None:
     config.set()
 
 
-def _finite(*arrays: Array) -> Array:
-    """Return ``(n,)`` bool: whether all values of a row are finite."""
-    result = True
-    for a in arrays:
-        result = result & np.isfinite(a.reshape(len(a), -1)).all(axis=1)
-    return result
+def _sane(*arrays: Array) -> Array:
+    """Return ``(n,)`` bool: whether all values of a row are finite and not too large."""
+    return np.all([(np.abs(a.reshape(len(a), -1)) < LIMIT).all(axis=1) for a in arrays], axis=0)

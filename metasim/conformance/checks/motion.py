@@ -133,7 +133,7 @@ def momentum(make: BackendFactory) -> list[Measurement]:
         collided = [
             near("momentum after a collision", 0.4 * left[0] + right[0], 0.4, 1e-9, "kg m/s", why),
             near("collision happened", float(right[0] > 0.05), 1.0, 0.0, "", "0.3 m gap, 1 m/s, 0.6 s"),
-            near("impulse on the left ball", impulse, 0.4 * (left[0] - 1.0), 1e-6, "N s", "force sum is dp"),
+            near("impulse less change of momentum", impulse - 0.4 * (left[0] - 1), 0.0, 1e-6, "N s", "dp"),
         ]
     with opened(make, "cannon") as backend:
         backend.targets.ctrl[:] = 2.0

@@ -54,11 +54,10 @@ def pinhole(make: BackendFactory) -> list[Measurement]:
             seen = _render(backend, name, ("segmentation",)).segmentation[0]
             for marker, body in MARKERS.items():
                 u, v, _ = _project(camera, np.array(body.pos))
-                rows, columns = np.nonzero(seen == backend.info.index("body", marker))
-                spot = [columns.mean() + 0.5, rows.mean() + 0.5] if len(rows) else [np.nan, np.nan]
+                spot = _spot(seen == backend.info.index("body", marker))
                 why = "u = W/2 + f x/z, f = H / (2 tan(fov/2)), from the top left"
                 measured.append(near(f"{marker} from {name}", spot, [u, v], 1.0, "px", why))
-            known = {-1, 0, *(backend.info.index("body", marker) for marker in MARKERS)}
+            known = {-1, 0, *(backend.info.index("body", name) for name in (*MARKERS, "panel"))}
             strays = sorted(set(np.unique(seen).tolist()) - known)
             measured.append(holds(f"segmentation from {name}", not strays, f"bodies of the scene; strays {strays}"))
         return measured
@@ -99,15 +98,17 @@ def colours(make: BackendFactory) -> list[Measurement]:
             measured.append(
                 holds(f"{marker} is {marker}", bool(share[channel] > 0.6), f"share of rgb {share.round(2)}")
             )
-        backend.write(Start(joints={"red": [[-0.3, -0.2, 0.2, 1, 0, 0, 0]]}), worlds=np.array([1]))
+        moved = {"red": (-0.3, -0.2, 0.2), "panel": (0.3, 0.3, 0.005)}
+        start = Start(joints={"red": [moved["red"]]}, bodies={"panel": [moved["panel"]]})
+        backend.write(start, worlds=np.array([1]))
         after = _render(backend, "above", ("rgb", "segmentation"))
-        rows, columns = np.nonzero(after.segmentation[1] == backend.info.index("body", "red"))
-        u, v, _ = _project(CAMERAS["above"], np.array([-0.3, -0.2, 0.2]))
-        spot = [columns.mean() + 0.5, rows.mean() + 0.5] if len(rows) else [np.nan, np.nan]
+        for name, place in moved.items():
+            u, v, _ = _project(CAMERAS["above"], np.array(place))
+            spot = _spot(after.segmentation[1] == backend.info.index("body", name))
+            measured.append(near(f"{name} after moving it in world 1", spot, [u, v], 1.0, "px", "as written"))
         alone = _render(backend, "above", ("rgb",), worlds=np.array([1]))
         return [
             *measured,
-            near("red after moving it in world 1", spot, [u, v], 1.0, "px", "as written"),
             same("picture of world 0", after.rgb[0], before.rgb[0], "nothing moved there"),
             same("world 1 drawn alone", alone.rgb[0], after.rgb[1], "the same picture"),
         ]
@@ -115,6 +116,12 @@ def colours(make: BackendFactory) -> list[Measurement]:
 
 def _render(backend: Backend, camera: str, modes: tuple[str, ...], worlds: Array | None = None) -> Images:
     return backend.render(camera, width=WIDTH, height=HEIGHT, modes=modes, worlds=worlds)
+
+
+def _spot(mask: Array) -> Array:
+    """Centre ``(2,)`` of the pixels of a mask, column and row from the top left corner; NaN if there are none."""
+    rows, columns = np.nonzero(mask)
+    return np.array([columns.mean(), rows.mean()]) + 0.5 if len(rows) else np.full(2, np.nan)
 
 
 def _axes(camera: Camera) -> Array:

@@ -1,0 +1,6 @@
+# PyBullet ships no types and its module is C: everything in it is Any.
+from typing import Any
+
+class error(Exception): ...
+
+def __getattr__(name: str) -> Any: ...
