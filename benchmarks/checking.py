@@ -101,9 +101,7 @@ def freeze(value: Any, where: str) -> Any:
         if odd is not None:
             raise InvalidResults(f"{where}: expected names as keys, got {shown(odd)}")
         return MappingProxyType({key: freeze(value[key], f"{where}.{key}") for key in sorted(value)})
-    raise InvalidResults(
-        f"{where}: expected plain JSON data, got {shown(value)}; write str(...) or a mapping of it"
-    )
+    raise InvalidResults(f"{where}: expected plain JSON data, got {shown(value)}; write str(...) or a mapping of it")
 
 
 def thaw(value: Any) -> Any:

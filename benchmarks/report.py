@@ -155,18 +155,14 @@ def _cards(
             rows=tuple(rows.get((name, *arm)) for arm in arms),
             strips=tuple(tuple(e for e in episodes[name] if (e.backend, e.policy) == arm) for arm in arms),
             episodes=tuple(episodes[name]),
-            pictures=tuple(
-                _picture(name, label, data) for label, data in sorted(pictures.get(name, {}).items())
-            ),
+            pictures=tuple(_picture(name, label, data) for label, data in sorted(pictures.get(name, {}).items())),
             videos=tuple(_video(name, label, data) for label, data in sorted(videos.get(name, {}).items())),
         )
         for name in [*tasks, *sorted({*pictures, *videos} - {*tasks})]
     ]
 
 
-def _comparisons(
-    results: Results, arms: Sequence[tuple[str, str]], tasks: Sequence[str]
-) -> list[dict[str, Any]]:
+def _comparisons(results: Results, arms: Sequence[tuple[str, str]], tasks: Sequence[str]) -> list[dict[str, Any]]:
     """Return, for each pair of engines and policy with common episodes, both rows and how they agree."""
     rows = {(row.task, row.backend, row.policy): row for row in statistics.summarise(results)}
     groups: list[dict[str, Any]] = []
@@ -179,10 +175,7 @@ def _comparisons(
                     "engines": (first, second),
                     "policy": policy,
                     "colours": [arms.index((engine, policy)) for engine in (first, second)],
-                    "lines": [
-                        (pair, [rows[pair.task, engine, policy] for engine in (first, second)])
-                        for pair in mine
-                    ],
+                    "lines": [(pair, [rows[pair.task, engine, policy] for engine in (first, second)]) for pair in mine],
                     "alike": sum(pair.both + pair.neither for pair in mine),
                     "n": sum(pair.n for pair in mine),
                 }
@@ -192,18 +185,14 @@ def _comparisons(
 
 def _picture(task: str, label: str, data: bytes) -> Embedded:
     if not data.startswith(PNG_HEAD) or len(data) < 33:
-        raise InvalidMedia(
-            f"picture {label!r} of {task!r}: expected the bytes of a PNG file, got {data[:8]!r}…"
-        )
+        raise InvalidMedia(f"picture {label!r} of {task!r}: expected the bytes of a PNG file, got {data[:8]!r}…")
     width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
     return Embedded(label=label, uri=_uri("image/png", data), width=width, height=height)
 
 
 def _video(task: str, label: str, data: bytes) -> Embedded:
     if data[4:8] != b"ftyp":
-        raise InvalidMedia(
-            f"video {label!r} of {task!r}: expected the bytes of an MP4 file, got {data[:12]!r}…"
-        )
+        raise InvalidMedia(f"video {label!r} of {task!r}: expected the bytes of an MP4 file, got {data[:12]!r}…")
     return Embedded(label=label, uri=_uri("video/mp4", data))
 
 

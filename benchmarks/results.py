@@ -128,9 +128,7 @@ class Results:
         episodes = tuple(sorted(self.episodes, key=lambda e: e.key))
         for first, second in zip(episodes, episodes[1:], strict=False):
             if first.key == second.key:
-                raise InvalidResults(
-                    f"episode {_name(first)} occurs twice; merge() joins overlapping results"
-                )
+                raise InvalidResults(f"episode {_name(first)} occurs twice; merge() joins overlapping results")
         object.__setattr__(self, "episodes", episodes)
         object.__setattr__(self, "config", freeze(self.config, "Results.config"))
 
@@ -274,9 +272,7 @@ def _contradiction(e: EpisodeResult) -> str:
     if e.first_success_step is not None and e.first_success_step > e.length:
         return f"first_success_step {e.first_success_step} lies beyond length {e.length}"
     if e.error is not None and e.success_last:
-        return (
-            f"success_last is true while error is {e.error!r}; a broken-off episode has no last step to judge"
-        )
+        return f"success_last is true while error is {e.error!r}; a broken-off episode has no last step to judge"
     return ""
 
 

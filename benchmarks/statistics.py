@@ -170,9 +170,7 @@ def compare(results: Results, first: str, second: str) -> tuple[Comparison, ...]
     """
     from scipy.stats import binomtest
 
-    solved: dict[tuple[str, str], dict[str, dict[tuple[int, int], bool]]] = defaultdict(
-        lambda: defaultdict(dict)
-    )
+    solved: dict[tuple[str, str], dict[str, dict[tuple[int, int], bool]]] = defaultdict(lambda: defaultdict(dict))
     for e in results.episodes:
         solved[e.task, e.policy][e.backend][e.seed, e.episode] = e.success_any
     table: list[Comparison] = []
@@ -274,9 +272,7 @@ def _mean(rates: Sequence[Rate], confidence: float, resamples: int, seed: int) -
         return Mean(value=value, low=min(low, value), high=max(high, value), method="wilson")
     rng = np.random.default_rng(seed)
     # n draws with replacement from k successes and n - k failures hold Binomial(n, k / n) successes: exact.
-    drawn = np.stack(
-        [rng.binomial(rate.n, rate.value, resamples) / rate.n for rate in rates]
-    )  # (tasks, resamples)
+    drawn = np.stack([rng.binomial(rate.n, rate.value, resamples) / rate.n for rate in rates])  # (tasks, resamples)
     tail = (1.0 - confidence) / 2.0
     low, high = np.quantile(drawn.mean(axis=0), (tail, 1.0 - tail))
     return Mean(value=value, low=float(low), high=float(high), method="bootstrap")

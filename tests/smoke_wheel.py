@@ -17,9 +17,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = {"metasim": "metasim"} | {
-    name: f"metasim/{name}" for name in ("tasks", "datasets", "policies", "benchmarks")
-}
+FOLDERS = {"metasim": "metasim"} | {name: f"metasim/{name}" for name in ("tasks", "datasets", "policies", "benchmarks")}
 LEFT_OUT = {".md", ".pyc"}  # kinds of files that may lie in a package folder and stay out of the wheel
 HEAVY = {"mujoco", "pybullet", "gymnasium", "torch", "scipy", "h5py", "trimesh"}
 TASK = "metaworld/reach-v3"
@@ -112,21 +110,15 @@ def main() -> None:
         log.info("installed with its dependencies after %.0f s", time.monotonic() - started)
         clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
         command = [str(binaries / "metasim"), "list", "tasks"]
-        listed = subprocess.run(
-            command, check=True, cwd=folder, env=clean, capture_output=True, text=True
-        ).stdout
+        listed = subprocess.run(command, check=True, cwd=folder, env=clean, capture_output=True, text=True).stdout
         if TASK not in listed:
             sys.exit(f"`metasim list tasks` does not name {TASK}:\n{listed}")
-        subprocess.run(
-            [str(binaries / "python"), "-I", __file__, "--inside"], check=True, cwd=folder, env=clean
-        )
+        subprocess.run([str(binaries / "python"), "-I", __file__, "--inside"], check=True, cwd=folder, env=clean)
     log.info("the wheel works; %.0f s", time.monotonic() - started)
 
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     parser = argparse.ArgumentParser(description="build the wheel, install it elsewhere, and use it")
-    parser.add_argument(
-        "--inside", action="store_true", help="only use what is installed beside this interpreter"
-    )
+    parser.add_argument("--inside", action="store_true", help="only use what is installed beside this interpreter")
     use() if parser.parse_args().inside else main()

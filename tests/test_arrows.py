@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = {"metasim": "metasim"} | {
-    f"metasim.{name}": name for name in ("tasks", "datasets", "policies", "benchmarks")
-}
+FOLDERS = {"metasim": "metasim"} | {f"metasim.{name}": name for name in ("tasks", "datasets", "policies", "benchmarks")}
 ALL = {"*"}
 
 # Left: a package, with everything under it that has no line of its own. Right: the metasim packages it may
@@ -35,30 +33,27 @@ MAY = {
     "metasim.datasets": {"core", "envs", "work"},
     "metasim.policies": {"core", "envs", "disturb", "datasets"},
     "metasim.benchmarks": {"core", "envs", "work", "view", "datasets"},
+    "metasim.benchmarks.throughput": {"core", "control", "envs", "benchmarks"},
 }
 
 # Left: a library that decides how heavy or how portable a package is. Right: the packages that may import it.
 # MuJoCo stands in the PyBullet backend because the canonical model, which that one translates, is MuJoCo's.
 ONLY_IN = {
-    "mujoco": {"model", "backends.mujoco", "backends.pybullet", "cli"},
-    "pybullet": {"backends.pybullet", "cli"},
-    "gymnasium": {"envs", "datasets", "policies", "benchmarks", "cli"},
+    "mujoco": {"model", "backends.mujoco", "backends.pybullet", "benchmarks.throughput", "cli"},
+    "pybullet": {"backends.pybullet", "benchmarks.throughput", "cli"},
+    "gymnasium": {"envs", "datasets", "policies", "benchmarks", "benchmarks.throughput", "cli"},
     "torch": {"policies", "cli"},
     "stable_baselines3": {"policies", "cli"},
     "ray": {"work", "cli"},
     "viser": {"view", "cli"},
-    "trimesh": {"model", "cli"},
+    "trimesh": {"model", "backends.pybullet", "cli"},
     "h5py": {"datasets", "cli"},
 }
 CORE_LIBRARIES = {"numpy", "array_api_compat"}
 
 
 def test_every_import_follows_an_arrow() -> None:
-    wrong = [
-        line
-        for name, file in modules()
-        for line in violations(name, file.read_text(), file.relative_to(ROOT))
-    ]
+    wrong = [line for name, file in modules() for line in violations(name, file.read_text(), file.relative_to(ROOT))]
     assert not wrong, "\n" + "\n".join(wrong)
 
 
@@ -80,9 +75,7 @@ def test_every_import_follows_an_arrow() -> None:
     ],
 )
 def test_the_checker_sees_each_kind_of_import(name: str, source: str, refused: str | None) -> None:
-    found = [
-        line.replace(f" {owner_of(name)} may not import", "") for line in violations(name, source, Path("x"))
-    ]
+    found = [line.replace(f" {owner_of(name)} may not import", "") for line in violations(name, source, Path("x"))]
     assert found == ([f"x:{refused}"] if refused else [])
 
 

@@ -27,9 +27,7 @@ def test_the_make_targets_named_in_commands_exist(document: Path) -> None:
 
 def test_the_readme_lists_the_extras() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert set(re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(), flags=re.MULTILINE)) == set(
-        extras
-    )
+    assert set(re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(), flags=re.MULTILINE)) == set(extras)
 
 
 def test_the_package_and_its_citation_name_the_version_that_is_distributed() -> None:

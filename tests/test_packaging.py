@@ -45,9 +45,7 @@ def mapping(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def test_every_folder_with_code_is_a_package_of_the_distribution(mapping: dict[str, Any]) -> None:
     folders = {file.parent for file in SOURCES}
-    bare = sorted(
-        str(folder.relative_to(ROOT)) for folder in folders if not (folder / "__init__.py").exists()
-    )
+    bare = sorted(str(folder.relative_to(ROOT)) for folder in folders if not (folder / "__init__.py").exists())
     assert not bare, f"folders with code but without __init__.py: {bare}"
     assert {module_name(folder / "__init__.py") for folder in folders} == set(mapping["packages"])
 
@@ -127,9 +125,7 @@ def test_no_path_of_one_machine_is_written_down() -> None:
 def imported_libraries(tree: ast.AST) -> set[str]:
     """Top-level names of what a module imports from outside the standard library and this distribution."""
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    names |= {
-        node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level
-    }
+    names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
     return {name.partition(".")[0] for name in names} - {"metasim"} - sys.stdlib_module_names
 
 

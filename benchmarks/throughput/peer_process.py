@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -46,27 +48,26 @@ class Peer:
     """A peer's process, and its environment as a side of a comparison.
 
     Raises:
+        InvalidConfig: If there is no such interpreter.
         EngineFailure: If the process dies or its library raises.
     """
 
     def __init__(self, python: Path, setup: Setup) -> None:
-        self.name = setup.peer
+        found = shutil.which(python)
+        if found is None:
+            raise InvalidConfig(f"cannot run {str(python)!r}, the interpreter given for {setup.peer}")
+        self.name, program = setup.peer, os.path.abspath(found)
         self._folder = tempfile.TemporaryDirectory(prefix="metasim-")
         actions = Path(self._folder.name) / "actions.npy"
         np.save(actions, setup.actions)
-        try:
-            self._process = subprocess.Popen(
-                [str(python), "-I", str(WORKER)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-            )
-        except OSError as error:
-            self._folder.cleanup()
-            raise InvalidConfig(
-                f"cannot run {str(python)!r}, the interpreter given for {setup.peer}: {error}"
-            ) from error
+        self._process = subprocess.Popen(
+            [program, "-I", str(WORKER)],
+            cwd=self._folder.name,  # for whatever the peer writes beside itself
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
         try:
             made = self._ask(
                 "make",

@@ -74,7 +74,9 @@ class _BoundEndEffectorDelta(BoundControl):
         info = backend.info
         self.targets, self._backend, self._control = backend.targets, backend, control
         names = control.actuators or tuple(
-            a for a, k in zip(info.actuators, info.actuator_kinds, strict=True) if k == "position" and a not in control.grip
+            a
+            for a, k in zip(info.actuators, info.actuator_kinds, strict=True)
+            if k == "position" and a not in control.grip
         )
         self._columns = np.array([info.index("actuator", n) for n in names], int)
         joints = info.actuator_joints[self._columns]
@@ -109,12 +111,17 @@ class _BoundEndEffectorDelta(BoundControl):
             turn = np.concatenate([np.cos(angle), half * np.sinc(angle / np.pi)], axis=1)
             self._quat[:] = quat_mul(turn, self._quat)
         here = self._frame(state)
-        error = np.concatenate([self._pos - here.pos, rotation_vector(quat_mul(self._quat, quat_conj(here.quat)))], axis=1)
+        error = np.concatenate(
+            [self._pos - here.pos, rotation_vector(quat_mul(self._quat, quat_conj(here.quat)))], axis=1
+        )
         jacobian = self._backend.jacobian(c.kind, c.frame)[:, :, self._dofs]
         transposed = jacobian.transpose(0, 2, 1)
         step = transposed @ np.linalg.solve(jacobian @ transposed + self._ridge, (c.gain * error)[:, :, None])
         joints = state.qpos[:, self._qpos]
-        low, high = np.maximum(self._range[:, 0], joints - c.lead_rad), np.minimum(self._range[:, 1], joints + c.lead_rad)
+        low, high = (
+            np.maximum(self._range[:, 0], joints - c.lead_rad),
+            np.minimum(self._range[:, 1], joints + c.lead_rad),
+        )
         goal = np.minimum(np.maximum(self.targets.ctrl[:, self._columns] + step[:, :, 0], low), high)
         self.targets.ctrl[:, self._columns] = goal
         self._grip.apply(action[:, 3 + 3 * self._turns :])

@@ -29,7 +29,9 @@ class _JointControl(Control):
     def columns(self, backend: Backend) -> Array:
         """Return the controls' columns, checking that each actuator is of the right kind."""
         info = backend.info
-        names = self.actuators or tuple(a for a, k in zip(info.actuators, info.actuator_kinds, strict=True) if k == self.kind)
+        names = self.actuators or tuple(
+            a for a, k in zip(info.actuators, info.actuator_kinds, strict=True) if k == self.kind
+        )
         if not names:
             raise UnsupportedFeature(
                 f"{type(self).__name__} needs {self.kind} actuators, and the model has none;"

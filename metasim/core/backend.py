@@ -285,7 +285,9 @@ def finite_rows(what: str, values: Array, shape: tuple[int, ...]) -> Array:
     if array.shape != shape:
         raise InvalidState(f"{what} must have shape {shape} (or one row {shape[1:]}), got {array.shape}")
     if not np.isfinite(array).all():
-        raise InvalidState(f"{what} has values that are not finite in rows {np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(1)).tolist()}")
+        raise InvalidState(
+            f"{what} has values that are not finite in rows {np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(1)).tolist()}"
+        )
     return array
 
 

@@ -106,7 +106,9 @@ def nearest(given: str, valid: Iterable[str], limit: int = 3) -> str:
     close = [lower[c] for c in difflib.get_close_matches(given.lower(), list(lower), n=limit, cutoff=0.6)]
     if not close:
         tails = {n.lower().split("/")[-1]: n for n in names}
-        close = [tails[c] for c in difflib.get_close_matches(given.lower().split("/")[-1], list(tails), n=limit, cutoff=0.5)]
+        close = [
+            tails[c] for c in difflib.get_close_matches(given.lower().split("/")[-1], list(tails), n=limit, cutoff=0.5)
+        ]
     if close:
         return f"did you mean {close}?"
     shown = names if len(names) <= 12 else [*names[:12], f"... {len(names) - 12} more"]

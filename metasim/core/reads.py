@@ -33,14 +33,18 @@ class Reads:
         for f in fields(self):
             value = getattr(self, f.name)
             if isinstance(value, str):
-                raise InvalidConfig(f"Reads.{f.name} must be a tuple of names, got the string {value!r}; write ({value!r},)")
+                raise InvalidConfig(
+                    f"Reads.{f.name} must be a tuple of names, got the string {value!r}; write ({value!r},)"
+                )
         stray = [n for n in self.velocities if n not in self.bodies and n not in self.sites]
         if stray:
             raise InvalidConfig(f"Reads.velocities {stray} are in neither bodies nor sites; add them there")
 
     def merge(self, other: Reads) -> Reads:
         """Return the union, in order of first mention."""
-        return Reads(**{f.name: tuple(dict.fromkeys(getattr(self, f.name) + getattr(other, f.name))) for f in fields(self)})
+        return Reads(
+            **{f.name: tuple(dict.fromkeys(getattr(self, f.name) + getattr(other, f.name))) for f in fields(self)}
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

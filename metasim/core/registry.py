@@ -39,7 +39,9 @@ class Registry(Mapping[str, T], Generic[T]):
             AlreadyRegistered: If the name is taken by something else.
         """
         if name in self._items and self._items[name] != item:
-            raise AlreadyRegistered(f"{self.kind} {name!r} is already registered as {self._items[name]!r}; pick another name")
+            raise AlreadyRegistered(
+                f"{self.kind} {name!r} is already registered as {self._items[name]!r}; pick another name"
+            )
         self._items[name] = item
         for listener in self.listeners:
             listener(name)

@@ -77,7 +77,8 @@ class State:
         self.num_worlds = len(qpos)
         s = self.sensors
         self._frames = {
-            kind: {name: _frame(s, columns) for name, columns in frames.items()} for kind, frames in layout.frames.items()
+            kind: {name: _frame(s, columns) for name, columns in frames.items()}
+            for kind, frames in layout.frames.items()
         }
         self._joints = {
             name: Joint(self.qpos[:, q : q + nq], self.qvel[:, v : v + nv])
@@ -131,5 +132,7 @@ def _locked(array: Array) -> Array:
 
 
 def _frame(sensors: Array, c: Columns) -> Frame:
-    velocities = (sensors[:, c.lin_vel : c.lin_vel + 3], sensors[:, c.ang_vel : c.ang_vel + 3]) if c.lin_vel >= 0 else ()
+    velocities = (
+        (sensors[:, c.lin_vel : c.lin_vel + 3], sensors[:, c.ang_vel : c.ang_vel + 3]) if c.lin_vel >= 0 else ()
+    )
     return Frame(sensors[:, c.pos : c.pos + 3], sensors[:, c.quat : c.quat + 4], *velocities)

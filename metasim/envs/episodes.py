@@ -56,7 +56,13 @@ class Episodes:
     """
 
     def __init__(
-        self, task: str | type[Task], backend: str = "mujoco", num_worlds: int = 1, *, workers: int = 1, horizon: int | None = None
+        self,
+        task: str | type[Task],
+        backend: str = "mujoco",
+        num_worlds: int = 1,
+        *,
+        workers: int = 1,
+        horizon: int | None = None,
     ) -> None:
         cls = TASKS[task] if isinstance(task, str) else task
         self.task = cls()
@@ -124,7 +130,9 @@ class Episodes:
         sample = {name: np.stack([d[name] for d in drawn]) for name in drawn[0]} if drawn else {}
         for name, value in (overrides or {}).items():
             if name not in sample:
-                raise InvalidConfig(f"no factor named {name!r} to override; task {self.task.id!r} varies {list(sample)}")
+                raise InvalidConfig(
+                    f"no factor named {name!r} to override; task {self.task.id!r} varies {list(sample)}"
+                )
             array = np.asarray(value, dtype=float)
             if array.shape not in (sample[name].shape, sample[name].shape[1:]) or not np.isfinite(array).all():
                 raise InvalidState(
@@ -223,7 +231,9 @@ class Episodes:
 
     def _remember(self, rows: Array, memory: Mapping[str, Array]) -> None:
         if not self.memory:
-            self.memory = {k: np.zeros((self.num_worlds, *np.shape(v)[1:]), np.asarray(v).dtype) for k, v in memory.items()}
+            self.memory = {
+                k: np.zeros((self.num_worlds, *np.shape(v)[1:]), np.asarray(v).dtype) for k, v in memory.items()
+            }
         for name, value in memory.items():
             self.memory[name][rows] = value
 
@@ -231,8 +241,13 @@ class Episodes:
     def _owned(memory: Mapping[str, Array]) -> dict[str, Array]:
         return {k: v if v.flags.writeable else v.copy() for k, v in memory.items()}
 
-    def _failed(self, observation: Mapping[str, Array], reward: Array, success: Array, terminated: Array) -> tuple[Any, ...]:
+    def _failed(
+        self, observation: Mapping[str, Array], reward: Array, success: Array, terminated: Array
+    ) -> tuple[Any, ...]:
         failed = np.zeros(self.num_worlds, bool)
         failed[list(self.backend.failures)] = True
-        clean = {k: np.where(failed[:, None], np.nan_to_num(v, nan=0.0, posinf=0.0, neginf=0.0), v) for k, v in observation.items()}
+        clean = {
+            k: np.where(failed[:, None], np.nan_to_num(v, nan=0.0, posinf=0.0, neginf=0.0), v)
+            for k, v in observation.items()
+        }
         return clean, np.where(failed, 0.0, reward), success & ~failed, terminated | failed

@@ -212,7 +212,9 @@ def _autoreset(mode: AutoresetMode | str) -> AutoresetMode:
     if isinstance(mode, AutoresetMode):
         return mode
     try:
-        return AutoresetMode[str(mode).upper()] if str(mode).upper() in AutoresetMode.__members__ else AutoresetMode(mode)
+        return (
+            AutoresetMode[str(mode).upper()] if str(mode).upper() in AutoresetMode.__members__ else AutoresetMode(mode)
+        )
     except ValueError:
         raise InvalidConfig(f"autoreset_mode must be one of {list(AutoresetMode.__members__)}, got {mode!r}") from None
 

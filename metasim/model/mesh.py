@@ -52,9 +52,7 @@ class MeshData:
         if vertices.ndim != 2 or vertices.shape[1] != 3:
             raise InvalidModel(f"mesh vertices have shape {vertices.shape}; expected (V, 3)")
         if faces.size == 0:
-            raise InvalidModel(
-                f"mesh is empty: {len(vertices)} vertices and no triangle; export it with faces"
-            )
+            raise InvalidModel(f"mesh is empty: {len(vertices)} vertices and no triangle; export it with faces")
         if faces.ndim != 2 or faces.shape[1] != 3 or not np.issubdtype(faces.dtype, np.integer):
             raise InvalidModel(
                 f"mesh faces are {faces.dtype} {faces.shape}; expected integers (F, 3): triangulate the mesh"
@@ -159,9 +157,7 @@ def _scene(path: Path, kind: str) -> trimesh.Scene:
     text = re.sub(
         rb"(?m)^[ \t]*(usemtl|mtllib)\b.*$", b"", path.read_bytes()
     )  # else every material is a part of its own
-    return trimesh.load_scene(
-        io.BytesIO(text), file_type=kind, process=False, split_objects=True, skip_materials=True
-    )
+    return trimesh.load_scene(io.BytesIO(text), file_type=kind, process=False, split_objects=True, skip_materials=True)
 
 
 def _clean(mesh: MeshData) -> MeshData:
@@ -217,9 +213,7 @@ def _flat(size: Array) -> str:
     return f"mesh has no volume (its extents are {size.tolist()} m); give it thickness or use a thin box"
 
 
-def mass_properties(
-    mesh: MeshData, *, mass_kg: float | None = None, density: float | None = None
-) -> MassProperties:
+def mass_properties(mesh: MeshData, *, mass_kg: float | None = None, density: float | None = None) -> MassProperties:
     """Return mass, centre of mass and inertia of a uniform solid filling the mesh.
 
     A closed mesh is integrated exactly; an open one is weighed as its convex hull, which is logged.
@@ -237,9 +231,7 @@ def mass_properties(
         raise InvalidModel(f"give one positive mass_kg or density; got mass_kg={mass_kg}, density={density}")
     solid = _trimesh(mesh)
     if not solid.is_volume or solid.volume <= FLAT * float(np.ptp(mesh.vertices, axis=0).max()) ** 3:
-        LOGGER.info(
-            "mesh of %d faces is not a closed solid; its convex hull is weighed instead", len(mesh.faces)
-        )
+        LOGGER.info("mesh of %d faces is not a closed solid; its convex hull is weighed instead", len(mesh.faces))
         solid = _trimesh(convex_hull(mesh))
     rho = given if mass_kg is None else given / float(solid.volume)
     inertia = np.array(solid.moment_inertia, dtype=np.float64) * rho  # trimesh gives it for density 1

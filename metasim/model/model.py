@@ -62,7 +62,16 @@ def compile_spec(spec: mujoco.MjSpec) -> mujoco.MjModel:
 
 
 def model_digest(model: mujoco.MjModel) -> str:
-    """Return a hash of the compiled model's bytes and of MuJoCo's version."""
-    buffer = np.zeros(mujoco.mj_sizeModel(model), np.uint8)
-    mujoco.mj_saveModel(model, None, buffer)
-    return hashlib.blake2b(buffer.tobytes() + mujoco.__version__.encode(), digest_size=16).hexdigest()
+    """Return a hash of the compiled model's numbers and names, and of MuJoCo's version.
+
+    Where the files lie does not count, so that two installations agree.
+    """
+    digest = hashlib.blake2b(mujoco.__version__.encode() + model.names, digest_size=16)
+    for owner in (model, model.opt):
+        for name in sorted(dir(owner)):
+            value = None if name.startswith("_") or name.endswith("pathadr") else getattr(owner, name)
+            if isinstance(value, np.ndarray):
+                digest.update(name.encode() + np.ascontiguousarray(value).tobytes())
+            elif owner is model.opt and isinstance(value, (int, float)):
+                digest.update(f"{name}={value!r}".encode())
+    return digest.hexdigest()

@@ -18,7 +18,9 @@ _SENSOR = {
     "ang_vel": (mujoco.mjtSensor.mjSENS_FRAMEANGVEL, 3),
 }
 _JOINT_WIDTH = {0: (7, 6), 1: (4, 3), 2: (1, 1), 3: (1, 1)}
-_FOUND_AND_FORCE = (1 << int(mujoco.mjtConDataField.mjCONDATA_FOUND)) | (1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE))
+_FOUND_AND_FORCE = (1 << int(mujoco.mjtConDataField.mjCONDATA_FOUND)) | (
+    1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE)
+)
 _NET_FORCE = 3
 CONTACT_WIDTH = 4
 
@@ -67,7 +69,9 @@ def _add_contact(spec: mujoco.MjSpec, names: Mapping[str, list[str]], a: str, b:
     for name in (a, b):
         kind = "geom" if name in names["geom"] else "body"
         if name not in names[kind]:
-            raise UnknownName("body or geom", name, [n for n in names["body"] + names["geom"] if n], hint="(in Reads.contacts)")
+            raise UnknownName(
+                "body or geom", name, [n for n in names["body"] + names["geom"] if n], hint="(in Reads.contacts)"
+            )
         sides.append((mujoco.mjtObj.mjOBJ_GEOM if kind == "geom" else mujoco.mjtObj.mjOBJ_BODY, name))
     sensor = spec.add_sensor(name=_key("contact", a, b), type=mujoco.mjtSensor.mjSENS_CONTACT)
     # MuJoCo reports the force of the first on the second; ours is the force on ``a``, so ``a`` goes second.

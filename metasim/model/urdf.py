@@ -59,9 +59,7 @@ def spec_from_urdf(
     return read_urdf(path, floating_base=floating_base, search=search).spec
 
 
-def read_urdf(
-    path: str | Path, *, floating_base: bool = False, search: Iterable[str | Path] = ()
-) -> UrdfModel:
+def read_urdf(path: str | Path, *, floating_base: bool = False, search: Iterable[str | Path] = ()) -> UrdfModel:
     """Read a URDF, repairing what is commonly wrong with such files.
 
     Args:
@@ -111,9 +109,7 @@ def _base(tree: UrdfTree) -> str | None:
     if tree.root != WORLD:
         return tree.root
     below = [
-        (tree.joints[joint].get("type"), link)
-        for link, joint in tree.above.items()
-        if tree.parent(joint) == WORLD
+        (tree.joints[joint].get("type"), link) for link, joint in tree.above.items() if tree.parent(joint) == WORLD
     ]
     kinds = {kind for kind, _ in below}
     if kinds == {"floating"}:
@@ -132,9 +128,7 @@ def _take_frictions(tree: UrdfTree) -> dict[str, list[float | None]]:
     for name, link in tree.links.items():
         for contact in link.findall("contact"):
             values = [contact.find(tag) for tag in FRICTIONS]
-            found[name] = [
-                None if v is None or v.get("value") is None else float(v.get("value", "")) for v in values
-            ]
+            found[name] = [None if v is None or v.get("value") is None else float(v.get("value", "")) for v in values]
             link.remove(contact)
     return found
 
@@ -153,9 +147,7 @@ def _read(tree: UrdfTree, notes: Notes) -> mujoco.MjSpec:
     try:
         spec = mujoco.MjSpec.from_string(ET.tostring(tree.robot, encoding="unicode"))
     except ValueError as error:
-        raise InvalidModel(
-            f"{tree.path}: MuJoCo cannot read it ({error}); correct the element it names"
-        ) from error
+        raise InvalidModel(f"{tree.path}: MuJoCo cannot read it ({error}); correct the element it names") from error
     for asset in spec.meshes:
         fill_mesh(asset, notes.meshes[asset.name], visual=asset.name not in notes.colliding)
     return spec

@@ -70,9 +70,7 @@ def _repair(path: Path, name: str, link: ET.Element, notes: Notes) -> None:
         return
     missing = [tag for tag in ("mass", "inertia") if inertial.find(tag) is None]
     if missing:
-        raise InvalidModel(
-            f"{path}: link {name!r}: <inertial> has no <{missing[0]}>; add it, or remove <inertial>"
-        )
+        raise InvalidModel(f"{path}: link {name!r}: <inertial> has no <{missing[0]}>; add it, or remove <inertial>")
     mass = _mass(link)
     if mass < 0:
         raise InvalidModel(f"{path}: link {name!r} has the mass {mass} kg; it must not be negative")

@@ -170,6 +170,4 @@ def _limits(name: str, joint: ET.Element, notes: Notes) -> None:
         limit.set("lower", repr(lower))
         limit.set("upper", repr(upper))
     else:
-        notes.repairs.append(
-            f"joint {name!r}: its lower limit {lower} is not below its upper {upper}; unlimited"
-        )
+        notes.repairs.append(f"joint {name!r}: its lower limit {lower} is not below its upper {upper}; unlimited")

@@ -70,9 +70,7 @@ def read_tree(path: str | Path) -> UrdfTree:
     root = _root(path, links, joints, above)
     compiler = robot.find("mujoco/compiler")
     meshdir = "" if compiler is None else compiler.get("meshdir", "")
-    tree = UrdfTree(
-        path=path, robot=robot, links=links, joints=joints, above=above, root=root, meshdir=meshdir
-    )
+    tree = UrdfTree(path=path, robot=robot, links=links, joints=joints, above=above, root=root, meshdir=meshdir)
     for name, joint in joints.items():
         _check_mimic(tree, name, joint)
         if joint.get("type") == "floating" and not tree.parent(name) == tree.root == WORLD:
@@ -98,21 +96,14 @@ def _parse(path: Path) -> ET.Element:
     if robot.tag != "robot":
         known = {"mujoco": "that is MJCF: load it as such", "sdf": "that is SDF: convert it to URDF"}
         raise InvalidModel(
-            f"{path}: the root element is <{robot.tag}>, expected <robot>;"
-            f" {known.get(robot.tag, 'is it a URDF?')}"
+            f"{path}: the root element is <{robot.tag}>, expected <robot>; {known.get(robot.tag, 'is it a URDF?')}"
         )
     macro = next(
-        (
-            e.tag
-            for e in robot.iter()
-            if isinstance(e.tag, str) and e.tag.startswith("{") and "xacro" in e.tag
-        ),
+        (e.tag for e in robot.iter() if isinstance(e.tag, str) and e.tag.startswith("{") and "xacro" in e.tag),
         None,
     )
     if macro:
-        raise InvalidModel(
-            f"{path}: it contains the macro <xacro:{macro.split('}')[1]}>; expand it with xacro first"
-        )
+        raise InvalidModel(f"{path}: it contains the macro <xacro:{macro.split('}')[1]}>; expand it with xacro first")
     return robot
 
 
@@ -136,22 +127,17 @@ def _end(path: Path, name: str, joint: ET.Element, tag: str) -> str:
     return link
 
 
-def _carriers(
-    path: Path, links: Mapping[str, ET.Element], joints: Mapping[str, ET.Element]
-) -> dict[str, str]:
+def _carriers(path: Path, links: Mapping[str, ET.Element], joints: Mapping[str, ET.Element]) -> dict[str, str]:
     above: dict[str, str] = {}
     for name, joint in joints.items():
         kind = joint.get("type")
         if kind not in JOINT_TYPES:
-            raise InvalidModel(
-                f"{path}: joint {name!r} has the type {kind!r}; {nearest(str(kind), JOINT_TYPES)}"
-            )
+            raise InvalidModel(f"{path}: joint {name!r} has the type {kind!r}; {nearest(str(kind), JOINT_TYPES)}")
         parent, child = (_end(path, name, joint, tag) for tag in ("parent", "child"))
         for tag, link in (("parent", parent), ("child", child)):
             if link not in links:
                 raise InvalidModel(
-                    f"{path}: joint {name!r} has the {tag} link {link!r}, which is not there;"
-                    f" {nearest(link, links)}"
+                    f"{path}: joint {name!r} has the {tag} link {link!r}, which is not there; {nearest(link, links)}"
                 )
         if child in above:
             raise InvalidModel(
@@ -168,8 +154,7 @@ def _root(
     roots = [link for link in links if link not in above]
     if len(roots) > 1:
         raise InvalidModel(
-            f"{path}: links {roots} have no parent, so there are {len(roots)} robots;"
-            " join them with fixed joints"
+            f"{path}: links {roots} have no parent, so there are {len(roots)} robots; join them with fixed joints"
         )
     below: dict[str, list[str]] = {link: [] for link in links}
     for child, joint in above.items():
@@ -182,9 +167,7 @@ def _root(
     if loop:
         raise InvalidModel(f"{path}: joints {loop} form a cycle; a URDF is a tree: remove one of them")
     if WORLD in links and roots != [WORLD]:
-        raise InvalidModel(
-            f"{path}: link {WORLD!r} is not the root; rename it, the name stands for the world"
-        )
+        raise InvalidModel(f"{path}: link {WORLD!r} is not the root; rename it, the name stands for the world")
     return roots[0]
 
 
@@ -195,8 +178,7 @@ def _check_mimic(tree: UrdfTree, name: str, joint: ET.Element) -> None:
     leader = mimic.get("joint", "")
     if leader not in tree.joints:
         raise InvalidModel(
-            f"{tree.path}: joint {name!r} mimics {leader!r}, which is not there;"
-            f" {nearest(leader, tree.joints)}"
+            f"{tree.path}: joint {name!r} mimics {leader!r}, which is not there; {nearest(leader, tree.joints)}"
         )
     for who in (name, leader):
         kind = tree.joints[who].get("type")

@@ -1,8 +1,23 @@
 """Meta-World: the original's scenes, observations, actions, rewards and success rules, on every engine."""
 
-from metasim.tasks.metaworld import suite
+from metasim.tasks.metaworld import blocks, furniture
 from metasim.tasks.metaworld.experts import EXPERTS
 from metasim.tasks.metaworld.family import MetaWorldTask
-from metasim.tasks.metaworld.suite import MT10
 
-__all__ = ["EXPERTS", "MT10", "MetaWorldTask", "suite"]
+MT10 = tuple(
+    f"metaworld/{name}-v3"
+    for name in (
+        "reach",
+        "push",
+        "pick-place",
+        "door-open",
+        "drawer-open",
+        "drawer-close",
+        "button-press-topdown",
+        "peg-insert-side",
+        "window-open",
+        "window-close",
+    )
+)
+
+__all__ = ["EXPERTS", "MT10", "MetaWorldTask", "blocks", "furniture"]

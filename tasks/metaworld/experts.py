@@ -67,9 +67,7 @@ def expert(plan: Callable[[View], Plan]) -> Expert:
 
 def _view(obs: Array) -> View:
     if obs.ndim != 2 or obs.shape[1] != 39:
-        raise ValueError(
-            f"an expert reads observations (N, 39), not {obs.shape}; give one world as obs[None]"
-        )
+        raise ValueError(f"an expert reads observations (N, 39), not {obs.shape}; give one world as obs[None]")
     hand, opening = obs[:, 0:3], obs[:, 3]
     return View(hand, hand - obs[:, 18:21], opening, obs[:, 21] - opening, obs[:, 4:7], obs[:, 36:39])
 

@@ -78,9 +78,7 @@ class RandomVector(Uniform):
 
 def scene(name: str) -> Scene:
     """Return one of the original's scenes with the weld as the original sets it at run time."""
-    return Scene(
-        base=Asset(path=f"metaworld:sawyer_xyz/{name}.xml"), welds=(WELD,), physics=Physics(multiccd=False)
-    )
+    return Scene(base=Asset(path=f"metaworld:sawyer_xyz/{name}.xml"), welds=(WELD,), physics=Physics(multiccd=False))
 
 
 def tcp(state: State) -> Array:

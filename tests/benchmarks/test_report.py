@@ -226,9 +226,7 @@ def test_equal_input_gives_equal_bytes(results):
 def test_results_of_other_shapes_make_a_page(results, make, keep):
     rows = {
         "nothing": (),
-        "one task, one engine": tuple(
-            e for e in results.episodes if (e.task, e.backend) == ("lab/reach-v0", "mujoco")
-        ),
+        "one task, one engine": tuple(e for e in results.episodes if (e.task, e.backend) == ("lab/reach-v0", "mujoco")),
         "uneven": tuple(e for e in results.episodes if e.backend == "mujoco" or e.task == "lab/push-v0"),
         "two policies": (*results.episodes, *(make(policy="random", seed=i) for i in range(250))),
     }[keep]

@@ -66,9 +66,7 @@ def test_bytes_do_not_depend_on_order(results, random):
     random.shuffle(shuffled)
     keys = list(results.config)
     random.shuffle(keys)
-    again = dataclasses.replace(
-        results, episodes=tuple(shuffled), config={key: results.config[key] for key in keys}
-    )
+    again = dataclasses.replace(results, episodes=tuple(shuffled), config={key: results.config[key] for key in keys})
     assert again.to_bytes() == results.to_bytes()
 
 
@@ -134,10 +132,7 @@ def test_results_are_read_only_and_own_their_configuration(make):
 
 def test_returns_of_equal_value_have_equal_bytes(make):
     """An integer 0, 0.0 and -0.0 compare equal, so the files must not differ."""
-    files = {
-        Results(protocol="p", config={}, episodes=(make(episode_return=r),)).to_bytes()
-        for r in (0, 0.0, -0.0)
-    }
+    files = {Results(protocol="p", config={}, episodes=(make(episode_return=r),)).to_bytes() for r in (0, 0.0, -0.0)}
     assert len(files) == 1
 
 
@@ -306,9 +301,7 @@ def test_parts_that_do_not_belong_together_are_refused(results, changes, message
 
 def test_conflicting_duplicates_are_refused(results):
     changed = dataclasses.replace(results.episodes[0], episode_return=-1.0)
-    with pytest.raises(
-        InvalidResults, match=r"lab/open-v0 / mujoco .* has episode_return 0.0 in one part and -1.0"
-    ):
+    with pytest.raises(InvalidResults, match=r"lab/open-v0 / mujoco .* has episode_return 0.0 in one part and -1.0"):
         merge([results, dataclasses.replace(results, episodes=(changed,))])
     with pytest.raises(InvalidResults, match="nothing to merge"):
         merge([])

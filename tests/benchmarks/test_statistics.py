@@ -17,9 +17,7 @@ from metasim.core.errors import InvalidConfig
 
 
 @settings(derandomize=True, deadline=None, database=None)
-@given(
-    st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.5, 0.999)
-)
+@given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.5, 0.999))
 def test_wilson_is_the_closed_formula(counts, confidence):
     k, n = counts
     z = scipy.stats.norm.ppf(0.5 + confidence / 2)
@@ -46,9 +44,7 @@ def test_wilson_at_known_values(k, n, low, high):
     assert statistics.wilson(k, n) == pytest.approx((low, high), abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("k", "n", "confidence"), [(1, 0, 0.95), (-1, 5, 0.95), (6, 5, 0.95), (1, 5, 1.0), (1, 5, 95)]
-)
+@pytest.mark.parametrize(("k", "n", "confidence"), [(1, 0, 0.95), (-1, 5, 0.95), (6, 5, 0.95), (1, 5, 1.0), (1, 5, 95)])
 def test_counts_and_confidences_that_cannot_be_are_refused(k, n, confidence):
     with pytest.raises(InvalidConfig, match="expected"):
         statistics.wilson(k, n, confidence)
@@ -71,8 +67,7 @@ def test_rows_are_what_was_put_in(results):
 def test_first_success_is_the_median_over_solved_episodes(make):
     steps = (3, None, 40, 10, None, 11)
     rows = tuple(
-        make(seed=i, success_any=s is not None, success_last=False, first_success_step=s)
-        for i, s in enumerate(steps)
+        make(seed=i, success_any=s is not None, success_last=False, first_success_step=s) for i, s in enumerate(steps)
     )
     (row,) = statistics.summarise(Results(protocol="p", config={}, episodes=rows))
     assert row.first_success == 10.5
@@ -105,9 +100,7 @@ def test_the_overall_interval_covers_the_truth():
         rates = [statistics.Rate(successes=int(k), n=50, low=0.0, high=1.0) for k in rng.binomial(50, truth)]
         mean = statistics._mean(rates, 0.95, 1000, 0)
         hits += mean.low <= truth.mean() <= mean.high
-    assert (
-        0.91 <= hits / 300 <= 0.985
-    )  # three standard errors of 0.0126 about 0.95, less the percentile method's bias
+    assert 0.91 <= hits / 300 <= 0.985  # three standard errors of 0.0126 about 0.95, less the percentile method's bias
 
 
 def test_the_bootstrap_is_reproducible_and_seeded(results):
@@ -128,10 +121,7 @@ def test_a_perfect_score_still_has_an_interval(results):
 
 def test_tasks_weigh_the_same_whatever_their_number_of_episodes(make):
     rows = [make(task="a", seed=i) for i in range(30)]
-    rows += [
-        make(task="b", seed=i, success_any=False, success_last=False, first_success_step=None)
-        for i in range(10)
-    ]
+    rows += [make(task="b", seed=i, success_any=False, success_last=False, first_success_step=None) for i in range(10)]
     (row,) = statistics.overall(Results(protocol="p", config={}, episodes=tuple(rows)))
     assert row.success_any.value == 0.5
     assert row.success_any.low <= 0.5 <= row.success_any.high
@@ -171,9 +161,7 @@ def test_percent_never_rounds_to_certainty(share, text):
 
 def test_markdown_tables_have_a_row_each_and_no_stray_bars(results, make):
     text = statistics.markdown(results)
-    assert (
-        "| lab/push-v0 | pybullet | expert | 10 | 50 % [23.7, 76.3] | 30 % [10.8, 60.3] | 4.5 | 12 |" in text
-    )
+    assert "| lab/push-v0 | pybullet | expert | 10 | 50 % [23.7, 76.3] | 30 % [10.8, 60.3] | 4.5 | 12 |" in text
     assert "| lab/open-v0 | pybullet | expert | 10 (1 broken off) | 0 % [0, 27.8] |" in text
     odd = statistics.markdown(Results(protocol="p", config={}, episodes=(make(task="a|b\nc"),)))
     lines = [line for line in odd.splitlines() if "b c" in line]

@@ -40,7 +40,9 @@ def test_task_contract(id: str, backend: str) -> None:
     assert np.isfinite(observations).all()
     assert envs.observation_space.contains(seen[-1][0])
     assert (np.ptp(observations[:, :, :3], axis=0) > 0).all()
-    assert all(s[1].dtype == np.float64 and s[1].shape == (3,) and (s[1] >= 0).all() and (s[1] <= 10).all() for s in seen)
+    assert all(
+        s[1].dtype == np.float64 and s[1].shape == (3,) and (s[1] >= 0).all() and (s[1] <= 10).all() for s in seen
+    )
     kept = seen[0][0].copy()
     envs.step(np.zeros((3, 4), np.float32))
     np.testing.assert_array_equal(kept, seen[0][0])

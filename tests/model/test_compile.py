@@ -91,7 +91,9 @@ def test_primitives_have_their_mass_and_extents(tmp_path) -> None:  # noqa: ANN0
 
 def test_weld_physics_camera_and_digest() -> None:
     weld = Weld(mocap="mocap", body="hand", relative_quat=(-1.0, 0.0, 0.0, 0.0), torque_scale=5.0)
-    scene = Scene(base=Asset(path="metaworld:sawyer_xyz/sawyer_reach_v3.xml"), welds=(weld,), physics=Physics(multiccd=False))
+    scene = Scene(
+        base=Asset(path="metaworld:sawyer_xyz/sawyer_reach_v3.xml"), welds=(weld,), physics=Physics(multiccd=False)
+    )
     model = compile_scene(scene)
     np.testing.assert_array_equal(model.mj.eq_data[0], [0, 0, 0, 0, 0, 0, -1, 0, 0, 0, 5, 0])
     assert model.mj.neq == 1 and model.mj.opt.disableflags & int(mujoco.mjtDisableBit.mjDSBL_MULTICCD)
@@ -130,7 +132,11 @@ def test_unknown_names_are_suggested(tmp_path) -> None:  # noqa: ANN001
         )
     with pytest.raises(InvalidModel, match="no file"):
         compile_scene(Scene(base=Asset(path=tmp_path / "nothing.xml")))
-    for text in ("<mujoco><worldbody><body><joint/></body></worldbody></mujoco>", "<mujoco><worldbdy/></mujoco>", "no xml"):
+    for text in (
+        "<mujoco><worldbody><body><joint/></body></worldbody></mujoco>",
+        "<mujoco><worldbdy/></mujoco>",
+        "no xml",
+    ):
         (tmp_path / "bad.xml").write_text(text)
         with pytest.raises(InvalidModel):
             compile_scene(Scene(base=Asset(path=tmp_path / "bad.xml")))

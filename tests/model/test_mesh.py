@@ -69,9 +69,7 @@ def test_a_cylinder_weighs_what_its_prism_does() -> None:
 def test_a_sphere_converges_to_its_formula() -> None:
     errors = []
     for subdivisions in (2, 3, 4):
-        mass, _, inertia = mass_properties(
-            data(trimesh.creation.icosphere(subdivisions, 0.3)), density=1000.0
-        )
+        mass, _, inertia = mass_properties(data(trimesh.creation.icosphere(subdivisions, 0.3)), density=1000.0)
         exact = 1000 * 4 / 3 * math.pi * 0.3**3
         errors.append([1 - mass / exact, 1 - inertia[0, 0] / (0.4 * exact * 0.09)])
     assert np.all(np.abs(errors[-1]) < 0.01)
@@ -184,9 +182,7 @@ def test_a_flat_mesh_may_be_looked_at_but_not_touched() -> None:
         add_mesh(spec, "sheet", triangle)
     spec = mujoco.MjSpec()
     add_mesh(spec, "sheet", triangle, visual=True)
-    spec.worldbody.add_geom(
-        type=mujoco.mjtGeom.mjGEOM_MESH, meshname="sheet", contype=0, conaffinity=0, mass=0
-    )
+    spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_MESH, meshname="sheet", contype=0, conaffinity=0, mass=0)
     assert spec.compile().nmesh == 1
     with pytest.raises(InvalidModel, match="already has a mesh 'sheet'"):
         add_mesh(spec, "sheet", triangle, visual=True)

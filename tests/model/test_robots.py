@@ -128,9 +128,7 @@ def test_links_are_where_pybullet_puts_them(name: str) -> None:
             for link, (pos, turn) in poses.items():
                 np.testing.assert_allclose(data.body(link).xpos, pos, atol=1e-6, err_msg=link)
                 mine = data.body(link).xmat.reshape(3, 3)
-                np.testing.assert_allclose(
-                    mine, turn, atol=5e-6, err_msg=link
-                )  # single precision quaternions
+                np.testing.assert_allclose(mine, turn, atol=5e-6, err_msg=link)  # single precision quaternions
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -143,9 +141,7 @@ def test_links_weigh_what_pybullet_reads(name: str) -> None:
             np.testing.assert_allclose(model.body(link).ipos, com, atol=1e-9, err_msg=link)
             if link not in REPAIRED.get(name, ()):
                 scale = max(np.abs(about).max(), 1e-12)
-                np.testing.assert_allclose(
-                    inertia(model, link) / scale, about / scale, atol=1e-7, err_msg=link
-                )
+                np.testing.assert_allclose(inertia(model, link) / scale, about / scale, atol=1e-7, err_msg=link)
 
 
 @pytest.mark.parametrize("name", REPAIRED)
@@ -195,9 +191,7 @@ def test_sawyer_is_the_one_in_meta_worlds_scenes() -> None:
             np.testing.assert_array_equal(alone.body(body).inertia, scene.body(body).inertia)
     assert [alone.actuator(i).name for i in range(alone.nu)] == ["r_close", "l_close"]
     for field in ("gainprm", "biasprm", "ctrlrange", "ctrllimited", "forcerange"):
-        np.testing.assert_array_equal(
-            getattr(alone, f"actuator_{field}"), getattr(scene, f"actuator_{field}")
-        )
+        np.testing.assert_array_equal(getattr(alone, f"actuator_{field}"), getattr(scene, f"actuator_{field}"))
     assert set(home) <= {alone.joint(i).name for i in range(alone.njnt)}
 
 

@@ -17,9 +17,7 @@ from metasim.core.errors import InvalidModel, MetasimError
 from metasim.model.urdf import read_urdf, spec_from_urdf
 from metasim.model.urdf_inertia import nearest_physical
 
-INERTIAL = (
-    '<inertial><mass value="{0}"/><inertia ixx="{1}" iyy="{1}" izz="{1}" ixy="0" ixz="0" iyz="0"/></inertial>'
-)
+INERTIAL = '<inertial><mass value="{0}"/><inertia ixx="{1}" iyy="{1}" izz="{1}" ixy="0" ixz="0" iyz="0"/></inertial>'
 HEAVY = INERTIAL.format(1, 0.01)
 BALL = '<collision><geometry><sphere radius="0.1"/></geometry></collision>'
 
@@ -111,9 +109,7 @@ def test_shapes_are_sorted_named_and_coloured(arm: Path) -> None:
         "ear": touches,
     }
     np.testing.assert_allclose(model.geom("base_visual_0").rgba, [1, 0, 0, 1])
-    np.testing.assert_allclose(
-        model.geom("base_visual_1").rgba, [0.5, 0.5, 0.5, 1]
-    )  # not the one before's red
+    np.testing.assert_allclose(model.geom("base_visual_1").rgba, [0.5, 0.5, 0.5, 1])  # not the one before's red
     np.testing.assert_allclose(model.geom("ear").friction, [0.7, 0.005, 0.01])
     np.testing.assert_allclose(model.geom("ear").size[:2], [0.1, 0.2])  # full length in URDF, half in MuJoCo
     corners = {model.mesh(i).name: np.ptp(_vertices(model, i), axis=0) for i in range(model.nmesh)}
@@ -244,9 +240,7 @@ def test_the_nearest_possible_inertia() -> None:
 )
 def test_invented_masses_are_mujocos(tmp_path: Path, shape: str, geom: str) -> None:
     """Two copies of a shape, turned and apart, weigh what MuJoCo makes of them at the density of water."""
-    wedge = trimesh.convex.convex_hull(
-        np.array([[0, 0, 0], [1, 0, 0], [0, 0.5, 0], [0, 0, 0.3], [0.2, 0.2, 0.4]])
-    )
+    wedge = trimesh.convex.convex_hull(np.array([[0, 0, 0], [1, 0, 0], [0, 0.5, 0], [0, 0, 0.3], [0.2, 0.2, 0.4]]))
     wedge.export(tmp_path / "part.stl")
     places = (([0.1, 0.2, 0.3], [0.4, -0.5, 0.6]), ([-0.2, 0.0, 0.1], [1.0, 0.3, -0.2]))
     text = geoms = ""
@@ -320,9 +314,7 @@ def test_meshes_are_found_as_ros_and_pybullet_would(tmp_path: Path) -> None:
         text = f'<visual><geometry><mesh filename="{name}"/></geometry></visual>'
         assert spec_from_urdf(write(folder, link("base", HEAVY, text)), search=search).compile().nmesh == 1
     with pytest.raises(InvalidModel, match=r"'gone.stl' does not exist.*search="):
-        spec_from_urdf(
-            write(folder, link("base", '<visual><geometry><mesh filename="gone.stl"/></geometry></visual>'))
-        )
+        spec_from_urdf(write(folder, link("base", '<visual><geometry><mesh filename="gone.stl"/></geometry></visual>')))
 
 
 def test_a_convex_decomposition_collides_part_by_part(tmp_path: Path) -> None:
@@ -334,9 +326,7 @@ def test_a_convex_decomposition_collides_part_by_part(tmp_path: Path) -> None:
         lines += ["f " + " ".join(str(i + base) for i in face) for face in box.faces]
         base += 8
     (tmp_path / "pair.obj").write_text("\n".join(lines))
-    text = "".join(
-        f'<{k}><geometry><mesh filename="pair.obj"/></geometry></{k}>' for k in ("visual", "collision")
-    )
+    text = "".join(f'<{k}><geometry><mesh filename="pair.obj"/></geometry></{k}>' for k in ("visual", "collision"))
     spec = spec_from_urdf(write(tmp_path, link("base", HEAVY, text)))
     ball = spec.worldbody.add_body(name="ball")
     ball.add_freejoint()

@@ -9,9 +9,7 @@ import pytest
 from metasim.core.errors import InvalidModel, UnsupportedFeature
 from metasim.model.urdf import spec_from_urdf
 
-INERTIAL = (
-    '<inertial><mass value="{0}"/><inertia ixx="{1}" iyy="{1}" izz="{1}" ixy="0" ixz="0" iyz="0"/></inertial>'
-)
+INERTIAL = '<inertial><mass value="{0}"/><inertia ixx="{1}" iyy="{1}" izz="{1}" ixy="0" ixz="0" iyz="0"/></inertial>'
 HEAVY = INERTIAL.format(1, 0.01)
 BALL = '<collision><geometry><sphere radius="0.1"/></geometry></collision>'
 

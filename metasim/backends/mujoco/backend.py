@@ -144,9 +144,7 @@ class MujocoBackend(Backend):
         """Return an exact copy of some worlds."""
         return state.take_snapshot(self._ready(), self._contacts, world_rows(worlds, self.num_worlds))
 
-    def restore(
-        self, snapshot: state.Snapshot, worlds: Array | None = None, rows: Array | None = None
-    ) -> None:
+    def restore(self, snapshot: state.Snapshot, worlds: Array | None = None, rows: Array | None = None) -> None:
         """Put rows of a snapshot into worlds."""
         b, ids = self._ready(), world_rows(worlds, self.num_worlds)
         chosen = np.arange(len(ids)) if rows is None else np.asarray(rows)

@@ -14,6 +14,8 @@ from metasim.model import Model
 
 Array = Any
 MODES = ("rgb", "depth", "segmentation")
+_REFUSED: list[str] = []
+"""Why this process cannot draw, once that is known: asking MuJoCo for a second renderer then would end the process."""
 
 
 def check_modes(modes: Sequence[str], width: int, height: int) -> None:
@@ -68,7 +70,9 @@ class Camera:
         mujoco.mj_camlight(v, self._data)
 
     def _draw(self, renderer: mujoco.Renderer, camera: int, mode: str) -> Array:
-        switch = {"depth": renderer.enable_depth_rendering, "segmentation": renderer.enable_segmentation_rendering}.get(mode)
+        switch = {"depth": renderer.enable_depth_rendering, "segmentation": renderer.enable_segmentation_rendering}.get(
+            mode
+        )
         if switch:
             switch()
         renderer.update_scene(self._data, camera)
@@ -89,11 +93,18 @@ class Camera:
     def _renderer(self, width: int, height: int) -> mujoco.Renderer:
         if (width, height) not in self._renderers:
             v = self._visual
-            v.vis.global_.offwidth, v.vis.global_.offheight = max(width, v.vis.global_.offwidth), max(height, v.vis.global_.offheight)
+            v.vis.global_.offwidth, v.vis.global_.offheight = (
+                max(width, v.vis.global_.offwidth),
+                max(height, v.vis.global_.offheight),
+            )
+            if _REFUSED:
+                raise UnsupportedFeature(_REFUSED[0])
             try:
                 self._renderers[width, height] = mujoco.Renderer(v, height, width)
             except (RuntimeError, ImportError, AttributeError, mujoco.FatalError) as error:
-                raise UnsupportedFeature(
-                    f"MuJoCo cannot draw: no OpenGL ({error}); install libegl1 or libosmesa6, or draw with PyBullet's software renderer"
-                ) from error
+                _REFUSED.append(
+                    f"MuJoCo cannot draw: no OpenGL ({error}); install libegl1 or libosmesa6,"
+                    " or draw with PyBullet's software renderer"
+                )
+                raise UnsupportedFeature(_REFUSED[0]) from error
         return self._renderers[width, height]

@@ -22,7 +22,15 @@ _FIELDS = {
     "body_quat": ("body_quat",),
     "site_pos": ("site_pos",),
 }
-_DERIVED = ("body_subtreemass", "dof_invweight0", "body_invweight0", "dof_M0", "tendon_invweight0", "actuator_acc0", "dof_length")
+_DERIVED = (
+    "body_subtreemass",
+    "dof_invweight0",
+    "body_invweight0",
+    "dof_M0",
+    "tendon_invweight0",
+    "actuator_acc0",
+    "dof_length",
+)
 EXPANDABLE = tuple(dict.fromkeys([f for fields in _FIELDS.values() for f in fields] + list(_DERIVED)))
 
 
@@ -88,7 +96,9 @@ def _index(model: Model, parameter: str, name: str) -> int:
 def _set_gain(model: Model, k: int, fields: list[Array], gain: Array, rows: Array) -> None:
     kind = model.info.actuator_kinds[k]
     if kind == "other":
-        raise InvalidState(f"actuator {model.info.actuators[k]!r} is neither position, velocity nor effort; its gain cannot be set")
+        raise InvalidState(
+            f"actuator {model.info.actuators[k]!r} is neither position, velocity nor effort; its gain cannot be set"
+        )
     fields[0][rows, k, 0] = gain
     if kind != "effort":
         fields[1][rows, k, 1 if kind == "position" else 2] = -gain

@@ -1,18 +1,20 @@
 """Worlds shared out among processes: Bullet holds the interpreter lock, so only processes run side by side.
 
 Every worker has a contiguous slice of the worlds. What changes in every step lies in shared memory; everything else
-goes through a pipe. One worker is no process: its worlds are stepped in the caller's.
+goes through a pipe. One worker is no process: its worlds are stepped in the caller's. The shared memory has no name, so
+nothing is left behind however the processes end, and it lives as long as anyone looks at it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import math
 import multiprocessing
 import weakref
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from multiprocessing.shared_memory import SharedMemory
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from metasim.core.errors import EngineFailure
 
 Array = Any
 _GRACE_S = 5.0
+_SPAWN = multiprocessing.get_context("spawn")
 _Layout = dict[str, tuple[tuple[int, ...], type]]
 
 
@@ -38,7 +41,6 @@ class Pool:
     def __init__(self, job: Job, layout: _Layout, workers: int) -> None:
         count = layout["failed"][0][0]
         self._edges = np.linspace(0, count, min(workers, count) + 1).astype(int)
-        self._memory: SharedMemory | None = None
         self._processes: list[BaseProcess] = []
         self._pipes: list[Connection] = []
         self._local: Worlds | None = None
@@ -46,11 +48,11 @@ class Pool:
             self.shared = Shared(**{name: np.zeros(*form) for name, form in layout.items()})
             self._local = Worlds(job, self.shared)
             return
-        self._memory = SharedMemory(create=True, size=_size(layout))
-        self.shared = _arrays(layout, self._memory)
-        self._finalizer = weakref.finalize(self, _release, self._memory, self._processes, self._pipes)
+        memory = _SPAWN.RawArray(ctypes.c_double, _size(layout))
+        self.shared = _arrays(layout, memory)
+        self._finalizer = weakref.finalize(self, _release, self._processes, self._pipes)
         try:
-            self._start(job, layout)
+            self._start(job, layout, memory)
         except BaseException:
             self.close()
             raise
@@ -64,8 +66,15 @@ class Pool:
         return self._all([(k, method, args) for k in range(len(self._edges) - 1)])
 
     def call_rows(self, method: str, rows: Array, *args: Any) -> list[Any]:
-        """Call a method on some worlds: its first argument is the rows, and of arrays ``(n, ...)`` and
-        :class:`Rows` among ``args`` each worker gets its share.
+        """Call a method on some worlds, side by side; return what each worker that has any of them returned.
+
+        Args:
+            method: Of :class:`Worlds`; its first argument is the rows.
+            rows: ``(n,)`` worlds.
+            args: Of arrays ``(n, ...)`` and :class:`Rows` among these each worker gets its share.
+
+        Raises:
+            EngineFailure: If a worker has died.
         """
         calls = []
         bounds = np.searchsorted(rows, self._edges)
@@ -77,24 +86,17 @@ class Pool:
         return self._all(calls or [(0, method, (rows, *args))])
 
     def close(self) -> None:
-        """End the workers and free the shared memory; may be called twice."""
+        """End the workers; may be called twice."""
         if self._local is not None:
             self._local.close()
-        elif self._memory is not None:
-            self.shared = None  # type: ignore[assignment]
+        else:
             self._finalizer()
 
-    def _start(self, job: Job, layout: _Layout) -> None:
-        context = multiprocessing.get_context("spawn")
+    def _start(self, job: Job, layout: _Layout, memory: Any) -> None:
         for k in range(len(self._edges) - 1):
-            ours, theirs = context.Pipe()
-            bounds = int(self._edges[k]), int(self._edges[k + 1])
-            process = context.Process(
-                target=_serve,
-                args=(theirs, job, layout, self._memory.name, bounds),
-                name=f"metasim-bullet-{k}",
-                daemon=True,  # type: ignore[union-attr]
-            )
+            ours, theirs = _SPAWN.Pipe()
+            args = (theirs, job, layout, memory, (int(self._edges[k]), int(self._edges[k + 1])))
+            process = _SPAWN.Process(target=_serve, args=args, name=f"metasim-bullet-{k}", daemon=True)
             process.start()
             theirs.close()
             self._pipes.append(ours)
@@ -136,9 +138,8 @@ class Pool:
         )
 
 
-def _serve(pipe: Connection, job: Job, layout: _Layout, name: str, bounds: tuple[int, int]) -> None:
+def _serve(pipe: Connection, job: Job, layout: _Layout, memory: Any, bounds: tuple[int, int]) -> None:
     """Run in a worker: build the worlds, then answer calls until the pipe closes."""
-    memory = SharedMemory(name=name)
     worlds: Worlds | None = None
     try:
         try:
@@ -161,18 +162,16 @@ def _serve(pipe: Connection, job: Job, layout: _Layout, name: str, bounds: tuple
 
 
 def _size(layout: _Layout) -> int:
-    return max(sum(_bytes(form) for form in layout.values()), 1)
+    return max(sum(math.prod(shape) for shape, _ in layout.values()), 1)
 
 
-def _bytes(form: tuple[tuple[int, ...], type]) -> int:
-    return int(np.prod(form[0])) * np.dtype(form[1]).itemsize
-
-
-def _arrays(layout: _Layout, memory: SharedMemory) -> Shared:
+def _arrays(layout: _Layout, memory: Any) -> Shared:
+    """Return the shared arrays in a block of doubles; their items are all of that size."""
     arrays, start = {}, 0
-    for name, form in layout.items():
-        arrays[name] = np.ndarray(*form, buffer=memory.buf, offset=start)
-        start += _bytes(form)
+    for name, (shape, kind) in layout.items():
+        count = math.prod(shape)
+        arrays[name] = np.frombuffer(memory, np.float64, count, 8 * start).view(kind).reshape(shape)
+        start += count
     return Shared(**arrays)
 
 
@@ -182,8 +181,8 @@ def _share(value: Any, part: slice, count: int) -> Any:
     return value
 
 
-def _release(memory: SharedMemory, processes: list[BaseProcess], pipes: list[Connection]) -> None:
-    """End processes and free memory, whatever state they are in."""
+def _release(processes: list[BaseProcess], pipes: list[Connection]) -> None:
+    """End processes, whatever state they are in."""
     for pipe in pipes:
         with contextlib.suppress(OSError):
             pipe.close()
@@ -192,7 +191,3 @@ def _release(memory: SharedMemory, processes: list[BaseProcess], pipes: list[Con
         if process.is_alive():
             process.kill()
             process.join()
-    with contextlib.suppress(FileNotFoundError):
-        memory.unlink()
-    with contextlib.suppress(BufferError):
-        memory.close()

@@ -1,1 +1,15 @@
 """The checks, one module per noun; each is a function from a backend factory to measurements."""
+
+__all__ = [
+    "contact",
+    "control",
+    "errors",
+    "forces",
+    "kinematics",
+    "motion",
+    "parameters",
+    "pictures",
+    "snapshots",
+    "state",
+    "worlds",
+]

@@ -1,0 +1,81 @@
+"""A row of the suite: what a Meta-World task needs besides its reward and success."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from metasim.core.backend import Start
+from metasim.core.reads import Reads
+from metasim.core.task import register
+from metasim.tasks.metaworld import family
+from metasim.tasks.metaworld.experts import EXPERTS
+from metasim.tasks.metaworld.family import ARM, XYZW, MetaWorldTask, RandomVector, Source, scene
+
+Array = Any
+# Where the hand's target is held while a scene settles, and where the original then notes the fingertips (one substep
+# before the end); goldens record the latter as ``init_tcp``. Rewards scale with it, in every engine alike.
+MIDDLE, MIDDLE_TCP = (0.0, 0.6, 0.2), (0.00428573, 0.6014887, 0.15018928)
+BACK, BACK_TCP = (0.0, 0.4, 0.2), (0.00440750, 0.40027054, 0.15074049)
+TCP = {MIDDLE: MIDDLE_TCP, BACK: BACK_TCP}
+REACHED = 10.0
+"""What a reward is where its goal is reached."""
+
+
+PUCK: dict[str, Any] = {
+    "position": Source(kind="body", name="obj"),
+    "quaternion": Source(kind="geom", name="objGeom", order=XYZW),
+    "apart_m": 0.15,
+}
+
+
+def task(
+    name: str,
+    xml: str,
+    instruction: str,
+    low: tuple[float, ...],
+    high: tuple[float, ...],
+    *,
+    position: Source,
+    quaternion: Source | None = None,
+    hand_init: tuple[float, float, float] = MIDDLE,
+    apart_m: float = 0.0,
+    reads: Reads | None = None,
+) -> Any:
+    """Return the decorator that registers a task with its table row."""
+    declared = ARM.merge(position.reads).merge(reads or Reads())
+    return register(
+        f"metaworld/{name}-v3",
+        instruction=instruction,
+        scene=scene(xml),
+        prelude=family.prelude(hand_init),
+        hand_init=hand_init,
+        tcp_init=TCP[hand_init],
+        factors=(RandomVector("rand_vec", low, high, apart_m=apart_m),),
+        position=position,
+        quaternion=quaternion,
+        reads=declared.merge(quaternion.reads) if quaternion else declared,
+        expert=staticmethod(EXPERTS[name]),
+    )
+
+
+def puck_start(columns: int) -> Any:
+    """Return a ``start`` for the puck's leading coordinates, and for the mark of the goal that pictures show."""
+
+    def start(self: MetaWorldTask, sample: Mapping[str, Array]) -> Start:
+        vector = sample["rand_vec"]
+        return Start(joints={"objjoint": vector[:, :columns]}, sites={"goal": vector[:, 3:]})
+
+    return start
+
+
+def body_start(body: str, joint: str, position: float) -> Any:
+    """Return a ``start`` that puts a piece of furniture where the random vector says, its joint at ``position``."""
+
+    def start(self: MetaWorldTask, sample: Mapping[str, Array]) -> Start:
+        vector = sample["rand_vec"]
+        return Start(bodies={body: vector}, joints={joint: np.full((len(vector), 1), position)})
+
+    return start
