@@ -18,7 +18,7 @@ from metasim.datasets import hdf5, schema, writer
 from metasim.datasets.config import FAILURES_PER_EPISODE, CollectConfig, Progress
 from metasim.datasets.episode import EpisodeInfo, TaskInfo
 from metasim.datasets.parts import Parts, difference
-from metasim.datasets.planning import foreign_files, plan, run_items
+from metasim.datasets.planning import check_scene, foreign_files, plan, run_items
 from metasim.work import remove_drafts, run_shards, shards, write_atomically
 
 Report = Callable[[Progress], None]
@@ -82,6 +82,7 @@ class _Collection:
         for task, found in self.known.items():
             for info in found.values():
                 self._count(task, info.num_samples if info else 0, info)
+            check_scene(config, task, {info.model_digest for info in found.values() if info}, parts)
 
     def run(self) -> dict[str, list[int]]:
         """Return the indices of the episodes that belong in the file, by task."""

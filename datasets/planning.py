@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from metasim.core.backend import BACKENDS
+from metasim.core.errors import DatasetError
 from metasim.core.policy import POLICIES
 from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import TASKS
@@ -75,6 +76,19 @@ def run_items(config: CollectConfig, items: Sequence[Item], emit: Emit) -> None:
                 emit((task, info.episode, info.num_samples, info if kept else None))
         finally:
             episodes.close()
+
+
+def check_scene(config: CollectConfig, task: str, digests: set[str], parts: Parts) -> None:
+    """Raise DatasetError if finished episodes of a task were recorded with another scene than it has now."""
+    if not digests:
+        return
+    episodes = Episodes(task, config.backend, 1)
+    episodes.close()
+    if digests != {episodes.model.info.digest}:
+        raise DatasetError(
+            f"{parts.folder} holds episodes of {task} that were recorded with another scene than the task has now; "
+            f"delete the folder to record them again, or bring the scene back"
+        )
 
 
 def foreign_files(config: CollectConfig) -> list[str]:

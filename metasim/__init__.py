@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from metasim.registration import connect
 
 if TYPE_CHECKING:
+    from metasim.conformance import check_backend
     from metasim.core.backend import BACKENDS, Backend, Start, launch
     from metasim.core.errors import MetasimError
     from metasim.core.reads import Reads
     from metasim.core.scene import Scene
     from metasim.core.task import TASKS, Task, register
     from metasim.envs import make, make_vec
-    from metasim.conformance import check_backend
     from metasim.model import compile_scene
 
 __version__ = "0.1.0"

@@ -60,10 +60,10 @@ class Start:
         sites: Site name to position ``(n, 3)`` [m] in its body's frame.
     """
 
-    joints: Mapping[str, Array] = field(default_factory=dict)
-    velocities: Mapping[str, Array] = field(default_factory=dict)
-    bodies: Mapping[str, Array] = field(default_factory=dict)
-    sites: Mapping[str, Array] = field(default_factory=dict)
+    joints: Mapping[str, Array] = field(default_factory=dict[str, Array])
+    velocities: Mapping[str, Array] = field(default_factory=dict[str, Array])
+    bodies: Mapping[str, Array] = field(default_factory=dict[str, Array])
+    sites: Mapping[str, Array] = field(default_factory=dict[str, Array])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +81,10 @@ class Images:
     segmentation: Array = None
 
 
+def _positive_int(value: Any) -> bool:
+    return not isinstance(value, bool) and hasattr(value, "__index__") and value.__index__() >= 1
+
+
 class Backend(ABC):
     """N worlds of one model in one engine. Methods stand in the same order in every backend.
 
@@ -93,9 +97,9 @@ class Backend(ABC):
     capabilities: ClassVar[frozenset[str]]
 
     def __init__(self, num_worlds: int = 1, *, workers: int = 1) -> None:
-        if not (isinstance(num_worlds, (int, np.integer)) and num_worlds >= 1):
+        if not _positive_int(num_worlds):
             raise InvalidConfig(f"num_worlds must be a positive integer, got {num_worlds!r}")
-        if not (isinstance(workers, (int, np.integer)) and workers >= 1):
+        if not _positive_int(workers):
             raise InvalidConfig(f"workers must be a positive integer, got {workers!r}")
         self.num_worlds, self.workers = int(num_worlds), int(workers)
 
@@ -174,7 +178,7 @@ class Backend(ABC):
 
     @abstractmethod
     def dump(self, worlds: Array | None = None) -> Array:
-        """Return ``(n, D)`` float64 rows that ``load_dump`` can put into a fresh process; see each engine for exactness."""
+        """Return ``(n, D)`` float64 rows that ``load_dump`` can put into a fresh process."""
 
     @abstractmethod
     def load_dump(self, rows: Array, worlds: Array | None = None) -> None:
@@ -225,7 +229,7 @@ class Backend(ABC):
 
     # -- shared -------------------------------------------------------------------------------------------------
     def contact_force(self, a: str, b: str) -> Array:
-        """Return the force on ``a`` from ``b`` ``(N, 3)`` [N], world, over the last substep; the pair must be declared."""
+        """Return the force on ``a`` from ``b`` ``(N, 3)`` [N], world, over the last substep; declared pairs only."""
         return self.state.contact(a, b).force.copy()
 
     def touching(self, a: str, b: str) -> Array:
@@ -285,9 +289,8 @@ def finite_rows(what: str, values: Array, shape: tuple[int, ...]) -> Array:
     if array.shape != shape:
         raise InvalidState(f"{what} must have shape {shape} (or one row {shape[1:]}), got {array.shape}")
     if not np.isfinite(array).all():
-        raise InvalidState(
-            f"{what} has values that are not finite in rows {np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(1)).tolist()}"
-        )
+        bad = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1)).tolist()
+        raise InvalidState(f"{what} has values that are not finite in rows {bad}")
     return array
 
 

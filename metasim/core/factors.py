@@ -64,7 +64,8 @@ class Uniform(Factor):
 
     def sample(self, rng: np.random.Generator, split: str) -> Array:
         """Draw one vector ``(K,)``."""
-        return rng.uniform(*self.bounds(split))
+        low, high = self.bounds(split)
+        return low + (high - low) * rng.random(len(low))
 
 
 @dataclass(frozen=True)

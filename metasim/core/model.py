@@ -60,7 +60,7 @@ class ModelInfo:
     digest: str
 
     def index(self, kind: str, name: str) -> int:
-        """Return the index of a ``"body"``, ``"joint"``, ``"site"``, ``"geom"``, ``"actuator"``, ``"camera"`` or ``"mocap"``.
+        """Return the index of a body, joint, site, geom, actuator, camera or mocap body by its name.
 
         Raises:
             UnknownName: With the nearest names.

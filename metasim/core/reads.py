@@ -76,6 +76,6 @@ class Layout:
     """
 
     width: int
-    frames: Mapping[str, Mapping[str, Columns]] = field(default_factory=dict)
-    joints: Mapping[str, tuple[int, int, int, int]] = field(default_factory=dict)
-    contacts: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    frames: Mapping[str, Mapping[str, Columns]] = field(default_factory=dict[str, Mapping[str, Columns]])
+    joints: Mapping[str, tuple[int, int, int, int]] = field(default_factory=dict[str, tuple[int, int, int, int]])
+    contacts: Mapping[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])

@@ -20,7 +20,8 @@ _TINY = 1e-12
 
 def at_least(x: Array, low: Any) -> Array:
     """Return the larger of ``x`` and ``low``, a number or an array."""
-    return np.maximum(x, low) if isinstance(x, np.ndarray) else namespace(x).clip(x, low, None)
+    xp = namespace(x)
+    return xp.maximum(x, low) if xp is np else xp.clip(x, low, None)
 
 
 def norm(vector: Array) -> Array:

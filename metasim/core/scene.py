@@ -173,7 +173,7 @@ class Robot:
     drive: Drive | None = None
     pos: Vec3 = (0.0, 0.0, 0.0)
     quat: Quat = (1.0, 0.0, 0.0, 0.0)
-    home: Mapping[str, float] = field(default_factory=dict)
+    home: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,11 +273,11 @@ class Scene:
     base: Asset | None = None
     ground: bool | None = None
     robot: str | Robot | None = None
-    robots: Mapping[str, Robot] = field(default_factory=dict)
-    objects: Mapping[str, Body | Asset] = field(default_factory=dict)
+    robots: Mapping[str, Robot] = field(default_factory=dict[str, Robot])
+    objects: Mapping[str, Body | Asset] = field(default_factory=dict[str, Body | Asset])
     goals: Mapping[str, Goal] | tuple[str, ...] = ()
-    cameras: Mapping[str, Camera] = field(default_factory=dict)
-    lights: Mapping[str, Light] = field(default_factory=dict)
+    cameras: Mapping[str, Camera] = field(default_factory=dict[str, Camera])
+    lights: Mapping[str, Light] = field(default_factory=dict[str, Light])
     welds: tuple[Weld, ...] = ()
     physics: Physics = field(default_factory=Physics)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from metasim.core.array import namespace
 from metasim.core.errors import UndeclaredRead
 from metasim.core.reads import Columns, Layout
 
@@ -125,8 +126,8 @@ class State:
 
 
 def _locked(array: Array) -> Array:
-    view = array[:]
-    if isinstance(view, np.ndarray):
+    view: Array = array[:]
+    if namespace(array) is np:
         view.setflags(write=False)
     return view
 

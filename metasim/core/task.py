@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
-from metasim.core.array import namespace
 
+from metasim.core.array import namespace
 from metasim.core.backend import Start
 from metasim.core.control import Control
 from metasim.core.errors import InvalidConfig
@@ -34,9 +34,9 @@ class Prelude:
         substeps: Physics steps.
     """
 
-    mocap: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    mocap: Mapping[str, tuple[float, float, float]] = field(default_factory=dict[str, tuple[float, float, float]])
     mocap_quat: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
-    controls: Mapping[str, float] = field(default_factory=dict)
+    controls: Mapping[str, float] = field(default_factory=dict[str, float])
     substeps: int = 0
 
 
@@ -77,7 +77,7 @@ class Task:
         return draw(self.factors, seed)
 
     def start(self, sample: Mapping[str, Array]) -> Start:
-        """Return where worlds start, given samples stacked to ``(n, ...)``; by default each factor places its object."""
+        """Return where worlds start, given samples stacked to ``(n, ...)``; by default factors place their objects."""
         fields: dict[str, dict[str, Array]] = {"joints": {}, "bodies": {}, "sites": {}}
         home = scene_poses(self.scene)
         for factor in self.factors:

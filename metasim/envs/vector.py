@@ -155,7 +155,7 @@ class VectorTaskEnv(VectorEnv[Any, Any, Any]):
         return EpisodeSeed(root=int(root), task=self.task.id, episode=int(episode), split=self.split)
 
     def _begin(self, rows: Array, sample: Mapping[str, Array] | None = None) -> Any:
-        seeds = [self._seed(self._root[i], self._episode[i]) for i in rows]
+        seeds = [self._seed(int(self._root[i]), int(self._episode[i])) for i in rows]
         observation = self.episodes.begin(rows, seeds, sample)
         self._episode[rows] += self._stride
         return self.observer(observation, rows)

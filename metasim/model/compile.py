@@ -201,7 +201,8 @@ def _shape(spec: mujoco.MjSpec, name: str, item: Body) -> dict[str, Any]:
             return {"type": geom.mjGEOM_MESH, "meshname": name}
         case _:
             raise InvalidModel(
-                f"object {name!r} has the unknown shape {type(item).__name__}; use Box, Sphere, Cylinder, Capsule, Mesh or Asset"
+                f"object {name!r} has the unknown shape {type(item).__name__}"
+                "; use Box, Sphere, Cylinder, Capsule, Mesh or Asset"
             )
 
 

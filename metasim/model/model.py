@@ -1,4 +1,4 @@
-"""The canonical model: one compiled ``mjModel`` that every engine is fed from, with its names and its declared reads."""
+"""The canonical model: one compiled ``mjModel`` that every engine is fed from, with names and declared reads."""
 
 from __future__ import annotations
 

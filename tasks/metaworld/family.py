@@ -32,6 +32,7 @@ OBSERVED_HIGH = np.array([0.525, 1.025, 0.7, 1.0])
 OPENING_SCALE = np.array([1.0, 1.0, 1.0, 10.0])  # claws 0.1 m apart count as fully open
 SETTLE_SUBSTEPS = 250
 WELD = Weld(mocap="mocap", body="hand", relative_quat=(-1.0, 0.0, 0.0, 0.0), torque_scale=5.0)
+_KINDS = {"body": "bodies", "site": "sites", "geom": "geoms"}
 XYZW = (1, 2, 3, 0)
 WXYZ = (0, 1, 2, 3)
 ARM = Reads(
@@ -55,7 +56,8 @@ class Source:
     @property
     def reads(self) -> Reads:
         """Return what must be declared."""
-        return Reads(**{{"body": "bodies"}.get(self.kind, self.kind + "s"): (self.name,)})
+        names = {kinds: (self.name,) for kind, kinds in _KINDS.items() if kind == self.kind}
+        return Reads(**names)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -169,6 +170,17 @@ def test_a_damaged_part_is_recorded_again(collected: CollectConfig, tmp_path: Pa
     part = tmp_path / "new.h5.parts" / REACH / "000001.h5"
     part.write_bytes(part.read_bytes()[:5000])
     assert collect(config).read_bytes() == collected.out.read_bytes()
+
+
+def test_parts_of_another_scene_are_not_mixed_in(collected: CollectConfig, tmp_path: Path) -> None:
+    """The task's file was changed between a collection that was interrupted and its resumption."""
+    config = collected.replace(out=tmp_path / "new.h5")
+    with largest_file(200_000), pytest.raises(DatasetError):
+        collect(config)
+    with h5py.File(tmp_path / "new.h5.parts" / REACH / "000001.h5", "r+") as file:
+        file["episode"].attrs["model_digest"] = "0f82"
+    with pytest.raises(DatasetError, match=r"new.h5.parts holds episodes of metaworld/reach-v3 .* another scene"):
+        collect(config)
 
 
 def test_two_collections_into_one_file_at_a_time_are_refused(tmp_path: Path) -> None:

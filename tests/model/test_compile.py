@@ -1,5 +1,7 @@
 """Scenes compile to models that are their sources in mass, inertia and kinematics."""
 
+from typing import Any
+
 import mujoco
 import numpy as np
 import pytest
@@ -114,8 +116,8 @@ def test_drive_adds_actuators_in_declared_order() -> None:
     np.testing.assert_allclose(info.home_ctrl, info.home_qpos)
 
 
-def read(*, scene: Scene | None = None, **reads: tuple) -> Model:
-    return compile_scene(scene or Scene(objects={"cube": Sphere(radius_m=0.1)}), Reads(**reads))
+def read(**reads: Any) -> Model:
+    return compile_scene(Scene(objects={"cube": Sphere(radius_m=0.1)}), Reads(**reads))
 
 
 def test_unknown_names_are_suggested(tmp_path) -> None:  # noqa: ANN001

@@ -28,7 +28,7 @@ def recordings(name: str) -> Iterator[Any]:
     """Yield a task's episodes: all of them where the full recordings are beside the checkout, else the extract's."""
     full = FULL / f"{name}-v3.h5"
     with h5py.File(full if full.exists() else EXTRACT) as file:
-        root = file if full.exists() else file[name]
+        root: Any = file if full.exists() else file[name]
         for kind in ("scripted", "random"):
             yield from (root[kind][episode] for episode in root[kind])
 

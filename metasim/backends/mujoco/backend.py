@@ -5,8 +5,8 @@ Surprises of the engine, and where each is undone:
 * after ``mj_step`` poses are one substep older than the coordinates: ``state.Kinematics`` brings them up to date;
 * a world with NaN is silently reset to its initial state: ``state.failed_worlds`` reads the warning counters;
 * every warning is also appended to ``MUJOCO_LOG.TXT`` in the working directory: ``load`` switches that file off;
-* a forward pass without forces leaves contact sensors of *another* world in the batch: contacts are kept here, and copied
-  only after a step;
+* a forward pass without forces leaves contact sensors of *another* world in the batch: contacts are kept here,
+  copied after a step;
 * a site compiled at its body's frame ignores writes to ``site_pos``: the model compiler clears that mark.
 """
 

@@ -19,6 +19,7 @@ import mujoco
 import numpy as np
 from mujoco import batch
 
+from metasim.backends.pybullet.model import SLIDE, carried
 from metasim.backends.pybullet.world import Tree
 
 Array = Any
@@ -71,7 +72,10 @@ class Controller:
     def __init__(self, m: mujoco.MjModel, trees: Sequence[Tree], mirror: batch.Batch) -> None:
         self._m, self._mirror, self._timestep = m, mirror, float(m.opt.timestep)
         self._qpos0 = np.array(m.qpos0)
-        self._motor = _motor_dofs(m)
+        self._carried = carried(m)
+        self._motor = _motor_dofs(m) & (self._carried == 0.0)
+        self._heavy = np.flatnonzero((self._carried > 0.0) & (m.jnt_type[m.dof_jntid] == SLIDE))
+        self._axes = mirror.bind("xaxis")
         self.qpos, self.qvel, self.load = (mirror.bind(name) for name in ("qpos", "qvel", "qfrc_applied"))
         self.torque = np.zeros((mirror.nsim, m.nv))
         self._passive, self._actuator, self._constraint = (mirror.bind(name) for name in _FORCES)
@@ -83,7 +87,7 @@ class Controller:
         self.drive([t for t in trees if t.links or _is_driven(m, t)])
 
     def drive(self, trees: Sequence[Tree]) -> None:
-        """Say which trees get forces: all with joints, and free bodies that anything but gravity and contact acts on."""
+        """Say which trees get forces: those with joints, and free bodies that more than gravity and contact act on."""
         self.driven = tuple(_split(t, self._motor) for t in trees)
         self.trees = tuple(trees)
         self.reads = [(t.body, t.links) for t in trees if t.links]
@@ -104,12 +108,14 @@ class Controller:
         """Take up damping and armature anew after a parameter has changed."""
         damping = self._mirror.expanded("dof_damping")
         damping = np.array(self._m.dof_damping) if damping is None else np.array(damping)
-        felt = np.where(self._motor, 0.0, self._m.dof_armature)
-        self._held = felt / self._timestep + (damping if self._derivative is None else 0.0)
-        self._armature = np.where(self._diagonal, self._m.dof_armature[self._columns], 0.0)
+        lacking = self._m.dof_armature - self._carried
+        self._held = np.where(self._motor, 0.0, lacking) / self._timestep + (
+            damping if self._derivative is None else 0.0
+        )
+        self._lacking = np.where(self._diagonal, lacking[self._columns], 0.0)
 
     def advance(self, ids: Array | None) -> None:
-        """Find the torques at the present coordinates; ``qvel`` then holds the velocities that would follow without contact.
+        """Find the torques at the present coordinates; ``qvel`` then holds what would follow without contact.
 
         Args:
             ids: Which worlds, None for all.
@@ -123,6 +129,9 @@ class Controller:
         if self._derivative is not None:
             products = self._derivative * change[:, self._derivative_columns]
             torque += np.add.reduceat(products, self._derivative_rows, axis=1)
+        self._weight = self._carried_weight()
+        if len(self._heavy):
+            torque[:, self._heavy] += self._weight
         self.torque = torque
 
     def observe(self, measured: Array) -> None:
@@ -135,10 +144,21 @@ class Controller:
         if len(self.motors):
             torque[:, self.motors] = measured
         change = self.qvel - self._before
-        products = (self._mass[:, self._entries] - self._armature) * change[:, self._columns]
+        products = (self._mass[:, self._entries] - self._lacking) * change[:, self._columns]
         load = np.add.reduceat(products, self._starts, axis=1) / self._timestep
         load += (self._bias - torque)[:, self._dofs]
         self.load[:, self._dofs] = load
+        if len(self._heavy):
+            self.load[:, self._heavy] += self._weight
+
+    def _carried_weight(self) -> Any:
+        """Return the force ``(n, k)`` along each slide that holds up what its link carries."""
+        if not len(self._heavy):
+            return 0.0
+        gravity = self._mirror.expanded("opt.gravity")
+        gravity = self._m.opt.gravity[None] if gravity is None else np.asarray(gravity)
+        axes = self._axes[:, self._m.dof_jntid[self._heavy]]
+        return -self._carried[self._heavy] * (axes * gravity[:, None]).sum(-1)
 
 
 def _symmetric(m: mujoco.MjModel, dofs: Array) -> tuple[Array, Array, Array]:

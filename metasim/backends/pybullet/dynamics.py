@@ -1,19 +1,21 @@
 """Inertia and Jacobians of Bullet worlds in canonical coordinates.
 
-Bullet orders a free base as angular, then linear, both in its principal axes and at its centre of mass;
-``_from_canonical`` is the way there. Its own Jacobian needs the same change of frames and crashes on a tree without
-joints, so Jacobians are those of the canonical kinematics at Bullet's coordinates, as all poses are.
+Bullet's own mass matrix is of no use: it keeps the masses of its first call whatever they become later, orders a free
+base as it likes, and crashes on a tree without joints. So the inertia is put together here from the mass, principal
+moments and pose that Bullet has of each link, through the Jacobians of the canonical kinematics.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import mujoco
 import numpy as np
 import pybullet as p
 from mujoco import batch
 
-from metasim.backends.pybullet.world import Tree
+from metasim.backends.pybullet.model import carried
+from metasim.backends.pybullet.world import Wiring
 from metasim.core.errors import UnknownName
 from metasim.core.rotation import matrix_from_quat
 from metasim.model import Model
@@ -21,37 +23,28 @@ from metasim.model import Model
 Array = Any
 
 
-def tree_inertia(client: int, tree: Tree, qpos: Array) -> tuple[Array, Array]:
-    """Return a tree's dofs ``(k,)`` and its inertia ``(k, k)`` as Bullet has it, without armature.
+def mass_matrix(m: mujoco.MjModel, mirror: batch.Batch, wired: Wiring, clients: list[int], rows: Array) -> Array:
+    """Return the joint-space inertia ``(n, nv, nv)``: that of Bullet's links, and the joints' armature."""
+    total = np.tile(np.diag(m.dof_armature - carried(m)), (len(rows), 1, 1))
+    for group, (body, link) in wired.links.items():
+        held = [_link_inertia(clients[i], body, link) for i in rows.tolist()]
+        if held:
+            masses, moments, centres = (np.array(part) for part in zip(*held, strict=True))
+            linear, angular = jacobian(mirror, group, centres, rows)
+            total += masses[:, None, None] * np.einsum("nki,nkj->nij", linear, linear)
+            total += np.einsum("nki,nkl,nlj->nij", angular, moments, angular)
+    return total
 
-    Args:
-        client: Which world.
-        tree: Which tree.
-        qpos: ``(nq,)`` coordinates of that world.
-    """
-    joints = [s[0] for s in p.getJointStates(tree.body, tree.links, physicsClientId=client)] if tree.links else []
-    if tree.base_dof < 0:
-        return tree.dofs, np.array(p.calculateMassMatrix(tree.body, joints, physicsClientId=client))
-    if joints:
-        own = np.array(p.calculateMassMatrix(tree.body, joints, physicsClientId=client))
+
+def _link_inertia(client: int, body: int, link: int) -> tuple[float, Array, Array]:
+    """Return mass, moments ``(3, 3)`` about the centre in world axes, and centre ``(3,)`` of a link."""
+    info = p.getDynamicsInfo(body, link, physicsClientId=client)
+    if link < 0:
+        pos, (x, y, z, w) = p.getBasePositionAndOrientation(body, physicsClientId=client)
     else:
-        info = p.getDynamicsInfo(tree.body, -1, physicsClientId=client)
-        own = np.diag([*info[2], info[0], info[0], info[0]])
-    change = _from_canonical(tree, qpos[tree.base_qpos + 3 : tree.base_qpos + 7])
-    return np.r_[tree.base_dof : tree.base_dof + 6, tree.dofs], change.T @ own @ change
-
-
-def _from_canonical(tree: Tree, quat: Array) -> Array:
-    """Return the matrix from canonical velocities of a tree to Bullet's."""
-    axes = matrix_from_quat(tree.axes).T
-    x, y, z = tree.com
-    lever = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    change = np.eye(6 + len(tree.dofs))
-    change[:6, :6] = 0.0
-    change[:3, 3:6] = axes
-    change[3:6, :3] = axes @ matrix_from_quat(quat).T
-    change[3:6, 3:6] = -axes @ lever
-    return change
+        pos, (x, y, z, w) = p.getLinkState(body, link, computeForwardKinematics=1, physicsClientId=client)[:2]
+    axes = matrix_from_quat(np.array([w, x, y, z]))
+    return info[0], axes @ np.diag(info[2]) @ axes.T, np.array(pos)
 
 
 def frame(model: Model, kind: str, name: str) -> int:
@@ -65,9 +58,14 @@ def frame(model: Model, kind: str, name: str) -> int:
     return model.info.index(kind, name)
 
 
-def jacobian(mirror: batch.Batch, kind: str, k: int, rows: Array) -> Array:
+def frame_jacobian(mirror: batch.Batch, kind: str, k: int, rows: Array) -> Array:
     """Return ``(n, 6, nv)``: linear rows over angular rows, world axes, at the origin of a body or site."""
     body = k if kind == "body" else int(mirror.model.site_bodyid[k])
     points = mirror.bind("xpos" if kind == "body" else "site_xpos")[rows, k]
+    return np.concatenate(jacobian(mirror, body, points, rows), axis=1)
+
+
+def jacobian(mirror: batch.Batch, body: int, points: Array, rows: Array) -> tuple[Array, Array]:
+    """Return linear and angular Jacobians ``(n, 3, nv)`` of points ``(n, 3)``, world, that move with a body."""
     linear, angular = mirror.jac(np.full(len(rows), body, np.int32), np.ascontiguousarray(points), ids=rows)
-    return np.concatenate([np.asarray(linear), np.asarray(angular)], axis=1)
+    return np.asarray(linear), np.asarray(angular)

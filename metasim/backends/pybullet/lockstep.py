@@ -1,4 +1,4 @@
-"""The hot path: all worlds by one substep, then the next; numpy sees all of them at once, Bullet one after the other."""
+"""The hot path: all worlds by one substep, then the next; numpy sees all at once, Bullet one after the other."""
 
 from __future__ import annotations
 

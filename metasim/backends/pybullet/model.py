@@ -5,6 +5,9 @@ multi-body: its base is the free root, or a massless frame at the root's own zer
 or the root itself is moving the base. Fixed bodies are bodies of mass 0, one each, so that each can be placed at reset.
 Surfaces of a group that differ in friction, softness, filter, or are declared in a contact pair, are links of their
 own, fixed to the group's.
+
+A body on a single joint of a fixed one (a door, a lever, a button) carries its joint's armature and implicit damping as
+inertia of its own: its contacts must feel them within a substep, and along one joint that is exact.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from metasim.core.errors import UnsupportedFeature
 Array = Any
 _JOINT = mujoco.mjtJoint
 FREE, BALL, SLIDE = int(_JOINT.mjJNT_FREE), int(_JOINT.mjJNT_BALL), int(_JOINT.mjJNT_SLIDE)
-_TINY_KG, _TINY_KGM2 = 1e-5, 1e-8
+_TINY_KG, _TINY_KGM2 = 1e-9, 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +92,7 @@ def make_plan(m: mujoco.MjModel, labels: Mapping[int, Any], folder: Path) -> Pla
 
     Args:
         m: The canonical model.
-        labels: Geom to a label; geoms of different labels get different links, so that their contacts can be told apart.
+        labels: Geom to a label; geoms of different labels get links of their own, to tell their contacts apart.
         folder: Where the URDF texts will be loaded from.
 
     Raises:
@@ -166,6 +169,17 @@ def may_touch(m: mujoco.MjModel, g: int, h: int) -> bool:
     return signature not in m.exclude_signature
 
 
+def carried(m: mujoco.MjModel) -> Array:
+    """Return ``(nv,)`` the inertia [kg or kg m^2] that links carry for their joints; see the module's head."""
+    result = np.zeros(m.nv)
+    for root in range(1, m.nbody):
+        if _group(m, root) == root and m.body_dofnum[root] == 1 and not _group(m, int(m.body_parentid[root])):
+            dof = int(m.body_dofadr[root])
+            if m.tree_dofnum[m.dof_treeid[dof]] == 1:
+                result[dof] = m.dof_armature[dof] + float(m.opt.timestep) * m.dof_damping[dof]
+    return result
+
+
 def _group(m: mujoco.MjModel, body: int) -> int:
     return int(m.body_weldid[body])
 
@@ -238,7 +252,7 @@ class _Maker:
     def _add_group(self, robot: Element, group: int, joints: list[int], root: int) -> None:
         m = self.m
         offset = link_offset(m, group)
-        mass, com, axes, inertia = merged_inertia(m, group, self.rel_pos, self.rel_mat)
+        mass, com, axes, inertia = link_inertia(m, group, self.rel_pos, self.rel_mat)
         link = _link(robot, f"b{group}", mass, com - offset, axes, inertia)
         for k, geoms in enumerate(self._split([g for g in self.geoms if _group(m, int(m.geom_bodyid[g])) == group])):
             name = f"b{group}" if k == 0 else f"s{group}.{k}"
@@ -291,9 +305,19 @@ class _Maker:
         return round(2 * np.log2(weight)) if weight > 0 else 0
 
     def _apart(self, geom: int) -> bool:
-        """Tell whether some body of the geom's group is excluded from touching another, so that bodies must be told apart."""
+        """Tell whether some body of the geom's group is excluded from touching another, and must be told apart."""
         body = int(self.m.geom_bodyid[geom])
         return any(body in (int(s) >> 16, int(s) & 0xFFFF) for s in self.m.exclude_signature)
+
+
+def link_inertia(
+    m: mujoco.MjModel, group: int, rel_pos: Array, rel_mat: Array, body_mass: Array = None, body_inertia: Array = None
+) -> tuple[float, Array, Array, Array]:
+    """Return :func:`merged_inertia` and what the link carries for its joint."""
+    mass, com, axes, moments = merged_inertia(m, group, rel_pos, rel_mat, body_mass, body_inertia)
+    joint = int(m.body_jntadr[group])
+    more = float(carried(m)[m.jnt_dofadr[joint]])
+    return (mass + more, com, axes, moments) if int(m.jnt_type[joint]) == SLIDE else (mass, com, axes, moments + more)
 
 
 def merged_inertia(

@@ -79,7 +79,7 @@ def check_shape(m: mujoco.MjModel, geom: int) -> None:
     if kind not in SHAPES:
         name = m.geom(geom).name or f"geom{geom}"
         raise UnsupportedFeature(
-            f"pybullet has no {_GEOM(kind).name[7:].lower()} shape (geom {name!r}); use one of {sorted(SHAPES.values())}"
+            f"pybullet has no {_GEOM(kind).name[7:].lower()} shape (geom {name!r}); use {sorted(SHAPES.values())}"
         )
 
 

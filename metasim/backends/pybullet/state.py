@@ -114,7 +114,7 @@ def shapes(model: Model, num_worlds: int) -> dict[str, tuple[tuple[int, ...], ty
 
 
 def join(parts: Sequence[Snapshot], defaults: Mapping[str, Array]) -> Snapshot:
-    """Return the snapshots of several workers as one; a parameter that only some have gets the model's value elsewhere."""
+    """Return the snapshots of several workers as one; a parameter only some have gets the model's value elsewhere."""
     if len(parts) == 1:
         return parts[0]
     columns = {f: np.concatenate([getattr(p, f) for p in parts]) for f in ("states", "contacts")}

@@ -69,7 +69,7 @@ def find_contacts(m: mujoco.MjModel, surfaces: Sequence[Surface], inverse_weight
 
 
 def _weight(m: mujoco.MjModel, a: Surface, b: Surface) -> float:
-    """Return how much a pair counts: what floats or is handled most, an anchored robot on furniture and itself least."""
+    """Return how much a pair counts: what floats or is handled most, an anchored robot on furniture least."""
     if a.part == b.part:
         return _SELF_WEIGHT
     free = any(s.group and int(m.jnt_type[m.body_jntadr[_root(m, s.group)]]) == FREE for s in (a, b))
@@ -163,7 +163,7 @@ def solve_friction(m: mujoco.MjModel, contacts: Contacts, surfaces: Sequence[Sur
 
 
 def _multiplicative(contacts: Contacts, target: Array, own: Array) -> Array:
-    """Return the numbers whose products over pairs come nearest to ``target``, those nearest to ``own`` if several do."""
+    """Return the numbers whose products over pairs come nearest to ``target``, the ones nearest ``own`` if several."""
     start = np.log(np.maximum(own, _LEAST_FRICTION))
     matrix = np.zeros((len(target), len(own)))
     for column in range(2):

@@ -263,7 +263,7 @@ def bases_to_canonical(tree: Tree, poses: Array, velocities: Array) -> tuple[Arr
 
 
 def base_wrench(tree: Tree, quat: Array, force: Array) -> Array:
-    """Return force and torque about the centre of mass ``(n, 6)``, world axes, of a base's generalised forces ``(n, 6)``."""
+    """Return force and torque about the centre of mass ``(n, 6)``, world axes, of a base's forces ``(n, 6)``."""
     offset = rotate(quat, np.broadcast_to(tree.com, (len(quat), 3)))
     return np.hstack([force[:, :3], rotate(quat, force[:, 3:]) - cross(offset, force[:, :3])])
 

@@ -216,7 +216,7 @@ class Worlds:
         self.lockstep.set_wrenches(rows, wrenches)
 
     def _settle(self, rows: Array) -> None:
-        """Put the coordinates of some worlds into Bullet, as if nothing had ever happened there, and refresh the reads."""
+        """Put the coordinates of some worlds into Bullet, as if nothing had happened there before, and refresh the reads."""
         self.shared.failed[rows] = 0
         self._refresh(rows)
         self.mirror.warning[rows] = 0
@@ -288,18 +288,13 @@ class Worlds:
         return pos, quat, site
 
     def mass_matrix(self, rows: Array) -> Array:
-        """Return the joint-space inertia ``(n, nv, nv)``: Bullet's, and the armature that the controller adds."""
-        result = np.zeros((len(rows), self.m.nv, self.m.nv))
-        for row, i in enumerate(rows.tolist()):
-            for tree in self.wired.trees:
-                dofs, inertia = dynamics.tree_inertia(self.clients[i], tree, self.qpos[i])
-                result[row][np.ix_(dofs, dofs)] = inertia
-        return result + np.diag(self.m.dof_armature)
+        """Return the joint-space inertia ``(n, nv, nv)``."""
+        return dynamics.mass_matrix(self.m, self.mirror, self.wired, self.clients, rows)
 
     def jacobian(self, rows: Array, kind: str, k: int) -> Array:
         """Return the Jacobian ``(n, 6, nv)`` of a frame's origin."""
         self._refresh(rows)
-        return dynamics.jacobian(self.mirror, kind, k, rows)
+        return dynamics.frame_jacobian(self.mirror, kind, k, rows)
 
     def close(self) -> None:
         """Close the clients."""
