@@ -216,7 +216,7 @@ class Worlds:
         self.lockstep.set_wrenches(rows, wrenches)
 
     def _settle(self, rows: Array) -> None:
-        """Put the coordinates of some worlds into Bullet, as if nothing had happened there before, and refresh the reads."""
+        """Put the coordinates of some worlds into Bullet, as if nothing had happened there yet, and refresh the reads."""
         self.shared.failed[rows] = 0
         self._refresh(rows)
         self.mirror.warning[rows] = 0
