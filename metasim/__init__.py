@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from metasim.registration import connect
+from metasim.core.registration import connect
 
 if TYPE_CHECKING:
     from metasim.conformance import check_backend

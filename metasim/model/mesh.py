@@ -15,15 +15,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import mujoco
 import numpy as np
-import trimesh
 from numpy.typing import NDArray
-from trimesh.exchange.load import mesh_formats
 
 from metasim.core.errors import InvalidModel, MissingDependency
+
+if TYPE_CHECKING:  # trimesh takes longer to import than most scenes to compile, and most have no mesh files of ours
+    import trimesh
 
 FLAT = 1e-9  # a hull whose volume is below FLAT * (longest side)^3 is flat: it has no mass distribution
 LOGGER = logging.getLogger(__name__)
@@ -132,6 +133,9 @@ def _scaled(source: _Source, factors: tuple[float, float, float]) -> tuple[MeshD
 
 @functools.lru_cache(maxsize=256)
 def _parse(source: _Source) -> tuple[MeshData, ...]:
+    import trimesh
+    from trimesh.exchange.load import mesh_formats
+
     kind = source.suffix.removeprefix(".")
     if kind == "dae" and kind not in mesh_formats():
         raise MissingDependency(
@@ -152,6 +156,8 @@ def _parse(source: _Source) -> tuple[MeshData, ...]:
 
 
 def _scene(path: Path, kind: str) -> trimesh.Scene:
+    import trimesh
+
     if kind != "obj":
         return trimesh.load_scene(path, process=False)
     text = re.sub(
@@ -162,6 +168,8 @@ def _scene(path: Path, kind: str) -> trimesh.Scene:
 
 def _clean(mesh: MeshData) -> MeshData:
     """Merge equal vertices, and turn a closed mesh that is inside out."""
+    import trimesh
+
     solid = trimesh.Trimesh(mesh.vertices, mesh.faces, process=True)
     faces = solid.faces
     if solid.is_watertight and solid.is_winding_consistent and solid.volume < 0:
@@ -179,6 +187,8 @@ def _merge(parts: tuple[MeshData, ...]) -> MeshData:
 
 
 def _trimesh(mesh: MeshData) -> trimesh.Trimesh:
+    import trimesh
+
     return trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
 
 
@@ -189,6 +199,8 @@ def convex_hull(mesh: MeshData) -> MeshData:
     Raises:
         InvalidModel: If the mesh is flat, so that its hull has no volume.
     """
+    import trimesh
+
     size = np.ptp(mesh.vertices, axis=0)
     try:
         hull = trimesh.convex.convex_hull(_trimesh(mesh))

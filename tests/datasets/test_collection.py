@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from metasim.core.backend import Start
-from metasim.core.errors import DatasetError, InvalidConfig, UnknownName
+from metasim.core.errors import DatasetError, UnknownName
 from metasim.core.task import TASKS, register
 from metasim.datasets import CollectConfig, Dataset, Progress, TooFewSuccesses, collect, verify
 
@@ -233,4 +233,3 @@ def test_a_misspelt_name_is_refused_before_anything_is_written(
     with pytest.raises(error, match=words):
         collect(config.replace(**change))
     assert not names(tmp_path)
-    assert issubclass(InvalidConfig, Exception)

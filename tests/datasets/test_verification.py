@@ -1,8 +1,6 @@
 """Replaying: bit-identical where it must be, and every kind of tampering found, with the step."""
 
-import shutil
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,7 @@ import numpy as np
 import pytest
 
 from metasim.core.errors import DatasetError, UnknownName
-from metasim.datasets import CollectConfig, Dataset, EpisodeCheck, Progress, collect, inspect, merge, verify
+from metasim.datasets import CollectConfig, Dataset, Progress, collect, inspect, merge, verify
 
 REACH, PUSH = "metaworld/reach-v3", "metaworld/push-v3"
 ENGINES = ["mujoco", "pybullet"]
@@ -100,8 +98,6 @@ def test_a_seed_that_draws_another_start_is_found(name: str, value: Any, copy: P
     with h5py.File(copy, "r+") as file:
         file["data/demo_1"].attrs[name] = value
     bad = verify(copy).episodes[1]
-    if name == "split":  # reach draws train and test from the same box, but from other streams
-        assert bad.drifted == "sample"
     assert (bad.bit_identical, bad.first_drift_step, bad.drifted) == (False, 0, "sample")
     assert bad.success_reproduced  # it was replayed from the recorded start all the same
 
@@ -128,17 +124,11 @@ def test_a_task_that_is_not_installed_is_refused(copy: Path) -> None:
             demo.attrs["task"] = "metaworld/reach-v9"
     with pytest.raises(DatasetError, match=r"copy.h5: demo_0 .* not installed: .*metaworld/reach-v3"):
         verify(copy)
+
+
+def test_an_engine_that_is_not_there_is_refused(collected: CollectConfig) -> None:
     with pytest.raises(UnknownName, match="mujoco"):
-        verify(shutil.copy(copy, copy), backend="mojoco") if False else verify_backend(copy)
-
-
-def verify_backend(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        data: Any = file["data"]
-        data.attrs["tasks"] = data.attrs["tasks"].replace("reach-v9", "reach-v3")
-        for demo in data.values():
-            demo.attrs["task"] = REACH
-    verify(path, backend="mojoco")
+        verify(collected.out, backend="mojoco")
 
 
 def test_merged_files_keep_every_episode_and_replay(two_tasks: Path, collected: CollectConfig, tmp_path: Path) -> None:
@@ -225,12 +215,3 @@ def test_inspect_counts_what_is_there(collected: CollectConfig) -> None:
     assert (row.lengths.min, row.lengths.max) == (min(lengths), max(lengths))
     assert (summary.episodes, summary.steps, summary.masks) == (3, sum(lengths), {"metaworld.reach-v3": 3})
     assert summary.size_bytes == collected.out.stat().st_size
-
-
-def test_a_check_is_plain_data() -> None:
-    assert {f.name for f in fields(EpisodeCheck)} >= {
-        "bit_identical",
-        "first_drift_step",
-        "max_drift",
-        "success_reproduced",
-    }

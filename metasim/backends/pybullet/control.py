@@ -1,9 +1,9 @@
 """Joint forces: what MuJoCo's actuators, soft welds, soft limits, springs and dampers would do, as torques for Bullet.
 
 The *mirror* is a batch of the canonical model without contacts. Every substep it gets Bullet's coordinates and the load
-on each joint, makes one step, and its internal forces ``passive + actuator + constraint``, less what implicit damping
-takes away over the step, become Bullet's torques. Gravity, Coriolis forces, inertia, integration and contact are
-Bullet's own. The load is what moved the joints in the last substep besides the torques: contacts and wrenches.
+on each joint, and makes one step. The torques that give Bullet's links the same change of velocity, less the load,
+are applied in Bullet; gravity, Coriolis forces, inertia, integration and contact are Bullet's own. The load is what
+moved the joints in the last substep besides the torques: contacts and wrenches.
 
 Where a joint's armature dwarfs its links (a gripper's 100 kg), Bullet gets the mirror's next velocity as a motor's
 target instead, and the motor's measured reaction is the load: the joint then yields as one of that inertia does.
@@ -19,16 +19,13 @@ import mujoco
 import numpy as np
 from mujoco import batch
 
-from metasim.backends.pybullet.model import SLIDE, carried
+from metasim.backends.pybullet.inertia import Inertia, motor_dofs
 from metasim.backends.pybullet.world import Tree
 
 Array = Any
-MOTOR_RATIO = 20.0
-"""Armature over the inertia of the links, beyond which a joint is driven by a motor."""
 MOTOR_FORCE = 4000.0
 """The most that such a motor may push [N or N m]."""
 _IMPLICIT = (int(mujoco.mjtIntegrator.mjINT_IMPLICIT), int(mujoco.mjtIntegrator.mjINT_IMPLICITFAST))
-_FORCES = ("qfrc_passive", "qfrc_actuator", "qfrc_constraint")
 
 
 def mirror_model(m: mujoco.MjModel) -> mujoco.MjModel:
@@ -46,6 +43,7 @@ class Driven:
 
     Attributes:
         tree: The tree.
+        pushed: Whether its free base gets forces, too.
         torque_links: Bullet links that get torques.
         torque_dofs: Their canonical dofs.
         motor_links: Bullet links with velocity motors.
@@ -53,6 +51,7 @@ class Driven:
     """
 
     tree: Tree
+    pushed: bool
     torque_links: list[int]
     torque_dofs: Array
     motor_links: list[int]
@@ -67,72 +66,46 @@ class Controller:
         qvel: ``(n, nv)`` velocities.
         load: ``(n, nv)`` forces besides the joints' own, seen in the last substep; zero where nothing is driven.
         torque: ``(n, nv)`` forces of the last substep.
+        inertia: What Bullet's links have.
     """
 
     def __init__(self, m: mujoco.MjModel, trees: Sequence[Tree], mirror: batch.Batch) -> None:
         self._m, self._mirror, self._timestep = m, mirror, float(m.opt.timestep)
-        self._qpos0 = np.array(m.qpos0)
-        self._carried = carried(m)
-        self._motor = _motor_dofs(m) & (self._carried == 0.0)
-        self._heavy = np.flatnonzero((self._carried > 0.0) & (m.jnt_type[m.dof_jntid] == SLIDE))
-        self._axes = mirror.bind("xaxis")
+        self._qpos0, self._motor = np.array(m.qpos0), motor_dofs(m)
         self.qpos, self.qvel, self.load = (mirror.bind(name) for name in ("qpos", "qvel", "qfrc_applied"))
-        self.torque = np.zeros((mirror.nsim, m.nv))
-        self._passive, self._actuator, self._constraint = (mirror.bind(name) for name in _FORCES)
-        self._bias, self._mass = mirror.bind("qfrc_bias"), mirror.bind("M")
-        implicit = int(m.opt.integrator) in _IMPLICIT
-        self._derivative = mirror.bind("qDeriv") if implicit else None
-        self._derivative_rows, self._derivative_columns = np.array(m.D_rowadr), np.array(m.D_colind)
-        self._before = np.zeros((mirror.nsim, m.nv))
-        self.drive([t for t in trees if t.links or _is_driven(m, t)])
+        self.torque, self._before = np.zeros((mirror.nsim, m.nv)), np.zeros((mirror.nsim, m.nv))
+        self.inertia, self._canonical = Inertia(m, mirror), Inertia(m, mirror, canonical=True)
+        self._pushed = [t for t in trees if t.base_dof >= 0 and _base_is_pushed(m, t)]
+        self._drive([t for t in trees if t.links or t in self._pushed])
 
-    def drive(self, trees: Sequence[Tree]) -> None:
-        """Say which trees get forces: those with joints, and free bodies that more than gravity and contact act on."""
-        self.driven = tuple(_split(t, self._motor) for t in trees)
+    def push(self, tree: Tree) -> None:
+        """From now on apply forces to a tree's free base, too."""
+        if tree not in self._pushed:
+            self._pushed.append(tree)
+            self._drive([*self.trees, *([] if tree in self.trees else [tree])])
+
+    def _drive(self, trees: Sequence[Tree]) -> None:
+        """Say which trees get forces; their joints are read in one row of numbers per world."""
         self.trees = tuple(trees)
+        self.driven = tuple(_split(t, self._motor, t in self._pushed) for t in trees)
         self.reads = [(t.body, t.links) for t in trees if t.links]
         hinges = [v for t in trees for v in t.dofs.tolist()]
         self.qpos_columns, self.dof_columns = _span([q for t in trees for q in t.qpos.tolist()]), _span(hinges)
         self.qpos_zero = self._qpos0[self.qpos_columns]
         self.motors = np.array([v for d in self.driven for v in d.motor_dofs.tolist()], int)
         self.motor_reads = [hinges.index(v) for v in self.motors]
-        self._dofs = np.array(sorted(v for t in trees for v in _dofs_of(t)), int)
-        self._entries, self._columns, starts = _symmetric(self._m, self._dofs)
-        self._starts, self._diagonal = (
-            starts,
-            np.isin(np.arange(len(self._entries)), _diagonal(self._columns, starts, self._dofs)),
-        )
-        self.refresh_damping()
-
-    def refresh_damping(self) -> None:
-        """Take up damping and armature anew after a parameter has changed."""
-        damping = self._mirror.expanded("dof_damping")
-        damping = np.array(self._m.dof_damping) if damping is None else np.array(damping)
-        lacking = self._m.dof_armature - self._carried
-        self._held = np.where(self._motor, 0.0, lacking) / self._timestep + (
-            damping if self._derivative is None else 0.0
-        )
-        self._lacking = np.where(self._diagonal, lacking[self._columns], 0.0)
+        self._dofs = _span(sorted(v for t in trees for v in _dofs_of(t)))
 
     def advance(self, ids: Array | None) -> None:
-        """Find the torques at the present coordinates; ``qvel`` then holds what would follow without contact.
+        """Find the torques at the present coordinates; ``qvel`` then holds what velocities would follow without contact.
 
         Args:
             ids: Which worlds, None for all.
         """
         self._before[:] = self.qvel
+        self.inertia.update(ids)
         self._mirror.step(ids, nstep=1)
-        change = self.qvel - self._before
-        torque = self._passive + self._actuator
-        torque += self._constraint
-        torque -= self._held * change
-        if self._derivative is not None:
-            products = self._derivative * change[:, self._derivative_columns]
-            torque += np.add.reduceat(products, self._derivative_rows, axis=1)
-        self._weight = self._carried_weight()
-        if len(self._heavy):
-            torque[:, self._heavy] += self._weight
-        self.torque = torque
+        self.torque = self._force_of_change() - self.load
 
     def observe(self, measured: Array) -> None:
         """Find the load of the last substep, after which ``qvel`` has been read.
@@ -143,43 +116,16 @@ class Controller:
         torque = self.torque
         if len(self.motors):
             torque[:, self.motors] = measured
-        change = self.qvel - self._before
-        products = (self._mass[:, self._entries] - self._lacking) * change[:, self._columns]
-        load = np.add.reduceat(products, self._starts, axis=1) / self._timestep
-        load += (self._bias - torque)[:, self._dofs]
-        self.load[:, self._dofs] = load
-        if len(self._heavy):
-            self.load[:, self._heavy] += self._weight
+        load = self._force_of_change() - torque
+        self.load[:, self._dofs] = load[:, self._dofs]
 
-    def _carried_weight(self) -> Any:
-        """Return the force ``(n, k)`` along each slide that holds up what its link carries."""
-        if not len(self._heavy):
-            return 0.0
-        gravity = self._mirror.expanded("opt.gravity")
-        gravity = self._m.opt.gravity[None] if gravity is None else np.asarray(gravity)
-        axes = self._axes[:, self._m.dof_jntid[self._heavy]]
-        return -self._carried[self._heavy] * (axes * gravity[:, None]).sum(-1)
+    def canonical_inertia(self) -> Array:
+        """Return the canonical joint-space inertia ``(n, nv, nv)`` at the mirror's last step or refresh."""
+        return self._canonical.matrix()
 
-
-def _symmetric(m: mujoco.MjModel, dofs: Array) -> tuple[Array, Array, Array]:
-    """Return the rows ``dofs`` of MuJoCo's lower triangle as rows of the full matrix.
-
-    Returns:
-        Index of each entry in ``MjData.M``, its column, and where each row starts.
-    """
-    rows = np.repeat(np.arange(m.nv), m.M_rownnz)
-    columns, entries = np.array(m.M_colind), np.arange(len(m.M_colind))
-    lower = columns < rows
-    both = np.stack([np.r_[rows, columns[lower]], np.r_[columns, rows[lower]], np.r_[entries, entries[lower]]])
-    both = both[:, np.isin(both[0], dofs)]
-    row, column, entry = both[:, np.lexsort((both[1], both[0]))]
-    return entry, column, np.searchsorted(row, dofs)
-
-
-def _diagonal(columns: Array, starts: Array, dofs: Array) -> Array:
-    """Return which entries of :func:`_symmetric` lie on the diagonal."""
-    row = dofs[np.searchsorted(starts, np.arange(len(columns)), side="right") - 1]
-    return np.flatnonzero(columns == row)
+    def _force_of_change(self) -> Array:
+        """Return all forces ``(n, nv)`` but Bullet's own that take Bullet's links from the last to the present velocities."""
+        return self.inertia.times(self.qvel - self._before) / self._timestep + self.inertia.bias
 
 
 def _span(columns: Sequence[int]) -> Any:
@@ -190,21 +136,12 @@ def _span(columns: Sequence[int]) -> Any:
     return array
 
 
-def _motor_dofs(m: mujoco.MjModel) -> Array:
-    """Return ``(nv,)`` bool: hinges and slides whose armature dwarfs what they move."""
-    data, full = mujoco.MjData(m), np.zeros((m.nv, m.nv))
-    mujoco.mj_forward(m, data)
-    mujoco.mj_fullM(m, data, full)
-    own = np.maximum(np.diag(full) - m.dof_armature, 1e-12)
-    hinged = np.isin(m.jnt_type[m.dof_jntid], (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE)))
-    return hinged & (m.dof_armature > MOTOR_RATIO * own)
-
-
-def _split(tree: Tree, motor: Array) -> Driven:
+def _split(tree: Tree, motor: Array, pushed: bool) -> Driven:
     chosen = motor[tree.dofs]
     links = np.array(tree.links, int)
     return Driven(
         tree=tree,
+        pushed=pushed,
         torque_links=links[~chosen].tolist(),
         torque_dofs=tree.dofs[~chosen],
         motor_links=links[chosen].tolist(),
@@ -212,16 +149,13 @@ def _split(tree: Tree, motor: Array) -> Driven:
     )
 
 
-def _is_driven(m: mujoco.MjModel, tree: Tree) -> bool:
-    """Tell whether anything but gravity and contacts can act on a tree."""
+def _base_is_pushed(m: mujoco.MjModel, tree: Tree) -> bool:
+    """Tell whether anything but gravity and contact acts on a free base: dampers, welds, fluid, compensated weight."""
     bodies = np.flatnonzero(m.body_treeid == m.body_treeid[tree.root])
-    joints, dofs = np.isin(m.jnt_bodyid, bodies), np.isin(m.dof_bodyid, bodies)
-    inner = (m.jnt_stiffness[joints], m.jnt_limited[joints], m.body_gravcomp[bodies])
-    inner += (m.dof_damping[dofs], m.dof_frictionloss[dofs], m.dof_armature[dofs])
-    actuated = np.isin(m.actuator_trnid[:, 0], np.flatnonzero(joints)).any()
-    return (
-        any(np.any(a) for a in inner)
-        or bool(actuated)
+    damping = m.dof_damping[tree.base_dof : tree.base_dof + 6]
+    return bool(
+        np.any(damping)
+        or np.any(m.body_gravcomp[bodies])
         or _constrained(m, bodies)
         or m.opt.density + m.opt.viscosity > 0
     )

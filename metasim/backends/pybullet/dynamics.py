@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import mujoco
 import numpy as np
 import pybullet as p
 from mujoco import batch
 
-from metasim.backends.pybullet.model import carried
 from metasim.backends.pybullet.world import Wiring
 from metasim.core.errors import UnknownName
 from metasim.core.rotation import matrix_from_quat
@@ -23,11 +21,11 @@ from metasim.model import Model
 Array = Any
 
 
-def mass_matrix(m: mujoco.MjModel, mirror: batch.Batch, wired: Wiring, clients: list[int], rows: Array) -> Array:
-    """Return the joint-space inertia ``(n, nv, nv)``: that of Bullet's links, and the joints' armature."""
-    total = np.tile(np.diag(m.dof_armature - carried(m)), (len(rows), 1, 1))
+def link_inertia(mirror: batch.Batch, wired: Wiring, clients: list[int], rows: Array) -> Array:
+    """Return the joint-space inertia ``(n, nv, nv)`` of Bullet's links."""
+    total = np.zeros((len(rows), mirror.model.nv, mirror.model.nv))
     for group, (body, link) in wired.links.items():
-        held = [_link_inertia(clients[i], body, link) for i in rows.tolist()]
+        held = [_one_link(clients[i], body, link) for i in rows.tolist()]
         if held:
             masses, moments, centres = (np.array(part) for part in zip(*held, strict=True))
             linear, angular = jacobian(mirror, group, centres, rows)
@@ -36,7 +34,7 @@ def mass_matrix(m: mujoco.MjModel, mirror: batch.Batch, wired: Wiring, clients: 
     return total
 
 
-def _link_inertia(client: int, body: int, link: int) -> tuple[float, Array, Array]:
+def _one_link(client: int, body: int, link: int) -> tuple[float, Array, Array]:
     """Return mass, moments ``(3, 3)`` about the centre in world axes, and centre ``(3,)`` of a link."""
     info = p.getDynamicsInfo(body, link, physicsClientId=client)
     if link < 0:

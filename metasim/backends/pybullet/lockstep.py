@@ -56,7 +56,11 @@ class Lockstep:
 
     def _substep(self, active: list[int], ids: Array | None) -> None:
         control, clients, reads = self._control, self._clients, self._control.reads
-        quats = {t: control.qpos[:, t.base_qpos + 3 : t.base_qpos + 7].copy() for t in control.trees if t.base_dof >= 0}
+        quats = {
+            d.tree: control.qpos[:, d.tree.base_qpos + 3 : d.tree.base_qpos + 7].copy()
+            for d in control.driven
+            if d.pushed
+        }
         control.advance(ids)
         commands = [self._commands(d, quats.get(d.tree), active) for d in control.driven]
         positions: list[float] = []

@@ -5,9 +5,6 @@ multi-body: its base is the free root, or a massless frame at the root's own zer
 or the root itself is moving the base. Fixed bodies are bodies of mass 0, one each, so that each can be placed at reset.
 Surfaces of a group that differ in friction, softness, filter, or are declared in a contact pair, are links of their
 own, fixed to the group's.
-
-A body on a single joint of a fixed one (a door, a lever, a button) carries its joint's armature and implicit damping as
-inertia of its own: its contacts must feel them within a substep, and along one joint that is exact.
 """
 
 from __future__ import annotations
@@ -21,6 +18,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 import mujoco
 import numpy as np
 
+from metasim.backends.pybullet.inertia import bullet_inertia
 from metasim.backends.pybullet.shapes import add_collision, add_origin, check_shape, numbers, rotation
 from metasim.core.errors import UnsupportedFeature
 
@@ -169,17 +167,6 @@ def may_touch(m: mujoco.MjModel, g: int, h: int) -> bool:
     return signature not in m.exclude_signature
 
 
-def carried(m: mujoco.MjModel) -> Array:
-    """Return ``(nv,)`` the inertia [kg or kg m^2] that links carry for their joints; see the module's head."""
-    result = np.zeros(m.nv)
-    for root in range(1, m.nbody):
-        if _group(m, root) == root and m.body_dofnum[root] == 1 and not _group(m, int(m.body_parentid[root])):
-            dof = int(m.body_dofadr[root])
-            if m.tree_dofnum[m.dof_treeid[dof]] == 1:
-                result[dof] = m.dof_armature[dof] + float(m.opt.timestep) * m.dof_damping[dof]
-    return result
-
-
 def _group(m: mujoco.MjModel, body: int) -> int:
     return int(m.body_weldid[body])
 
@@ -252,7 +239,7 @@ class _Maker:
     def _add_group(self, robot: Element, group: int, joints: list[int], root: int) -> None:
         m = self.m
         offset = link_offset(m, group)
-        mass, com, axes, inertia = link_inertia(m, group, self.rel_pos, self.rel_mat)
+        mass, com, axes, inertia = merged_inertia(m, group, self.rel_pos, self.rel_mat, *bullet_inertia(m))
         link = _link(robot, f"b{group}", mass, com - offset, axes, inertia)
         for k, geoms in enumerate(self._split([g for g in self.geoms if _group(m, int(m.geom_bodyid[g])) == group])):
             name = f"b{group}" if k == 0 else f"s{group}.{k}"
@@ -310,26 +297,22 @@ class _Maker:
         return any(body in (int(s) >> 16, int(s) & 0xFFFF) for s in self.m.exclude_signature)
 
 
-def link_inertia(
-    m: mujoco.MjModel, group: int, rel_pos: Array, rel_mat: Array, body_mass: Array = None, body_inertia: Array = None
-) -> tuple[float, Array, Array, Array]:
-    """Return :func:`merged_inertia` and what the link carries for its joint."""
-    mass, com, axes, moments = merged_inertia(m, group, rel_pos, rel_mat, body_mass, body_inertia)
-    joint = int(m.body_jntadr[group])
-    more = float(carried(m)[m.jnt_dofadr[joint]])
-    return (mass + more, com, axes, moments) if int(m.jnt_type[joint]) == SLIDE else (mass, com, axes, moments + more)
-
-
 def merged_inertia(
-    m: mujoco.MjModel, group: int, rel_pos: Array, rel_mat: Array, body_mass: Array = None, body_inertia: Array = None
+    m: mujoco.MjModel, group: int, rel_pos: Array, rel_mat: Array, body_mass: Array, body_inertia: Array
 ) -> tuple[float, Array, Array, Array]:
-    """Merge the bodies of a rigid group by parallel axes, with the model's masses unless others are given.
+    """Merge the bodies of a rigid group by parallel axes.
+
+    Args:
+        m: The model.
+        group: Which group.
+        rel_pos: ``(nbody, 3)`` places of bodies in their group.
+        rel_mat: ``(nbody, 3, 3)`` their orientations.
+        body_mass: ``(nbody,)``.
+        body_inertia: ``(nbody, 3)`` principal moments.
 
     Returns:
         Mass, centre ``(3,)``, principal axes ``(3, 3)`` and moments ``(3,)`` in the group's frame.
     """
-    body_mass = m.body_mass if body_mass is None else body_mass
-    body_inertia = m.body_inertia if body_inertia is None else body_inertia
     members = [b for b in range(m.nbody) if _group(m, b) == group]
     masses = np.array([body_mass[b] for b in members])
     centers = np.array([rel_pos[b] + rel_mat[b] @ m.body_ipos[b] for b in members])

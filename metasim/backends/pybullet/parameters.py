@@ -15,7 +15,8 @@ import pybullet as p
 from mujoco import batch
 
 from metasim.backends.pybullet import world
-from metasim.backends.pybullet.model import SLIDE, Plan, carried, link_inertia
+from metasim.backends.pybullet.inertia import additions, bullet_inertia
+from metasim.backends.pybullet.model import Plan, merged_inertia
 from metasim.backends.pybullet.state import check_placeable
 from metasim.backends.pybullet.surface import Contacts, find_contacts, solve_friction, solve_softness
 from metasim.backends.pybullet.world import Wiring
@@ -182,8 +183,9 @@ class InBullet:
             self._applied[i] = now
 
     def _set_masses(self, i: int, mass: Array, inertia: Array) -> None:
+        own = bullet_inertia(self._m, mass, inertia)
         for group, (body, link) in self._wired.links.items():
-            kg, _, _, moments = link_inertia(self._m, group, self._plan.rel_pos, self._plan.rel_mat, mass, inertia)
+            kg, _, _, moments = merged_inertia(self._m, group, self._plan.rel_pos, self._plan.rel_mat, *own)
             world.set_mass(self._clients[i], body, link, kg, moments)
 
     def _set_softness(self, i: int, inverse_weights: Array) -> None:
@@ -197,6 +199,5 @@ class InBullet:
         rest = self._m.body_mass[members].sum() - self._m.body_mass[body]
         if group not in self._wired.links or rest > 0 or self._m.body_mass[body] == 0:
             return None
-        joint = int(self._m.body_jntadr[group])
-        more = carried(self._m)[self._m.jnt_dofadr[joint]] if int(self._m.jnt_type[joint]) == SLIDE else 0.0
-        return float(p.getDynamicsInfo(*self._wired.links[group], physicsClientId=self._clients[i])[0] - more)
+        held = p.getDynamicsInfo(*self._wired.links[group], physicsClientId=self._clients[i])[0]
+        return float(held - additions(self._m)[0][members].sum())

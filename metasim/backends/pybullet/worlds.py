@@ -164,6 +164,8 @@ class Worlds:
         s, mirror = self.shared, self.mirror
         for (name, k), values in placement.places.items():
             mirror.expand(name)[rows, k] = values
+        if placement.places:
+            self.control.inertia.sync(rows)
         s.mocap_pos[rows] = mirror.mocap_pos[rows] = placement.mocap_pos
         s.mocap_quat[rows] = mirror.mocap_quat[rows] = placement.mocap_quat
         self.write_state(rows, placement.qpos, placement.qvel)
@@ -186,8 +188,7 @@ class Worlds:
                 mirror.expand(name)[rows] = snapshot.fields[name]
             elif mirror.expanded(name) is not None:
                 mirror.expand(name)[rows] = parameters.model_value(self.m, name)
-        self.control.refresh_damping()
-        self.bullet.apply(mirror, rows)
+        self._share_parameters(rows)
         self.load_dump(rows, snapshot.states)
         self.shared.contacts[rows] = snapshot.contacts
 
@@ -216,7 +217,7 @@ class Worlds:
         self.lockstep.set_wrenches(rows, wrenches)
 
     def _settle(self, rows: Array) -> None:
-        """Put the coordinates of some worlds into Bullet, as if nothing had happened there yet, and refresh the reads."""
+        """Put the coordinates of some worlds into Bullet, as if nothing had happened there, and refresh the reads."""
         self.shared.failed[rows] = 0
         self._refresh(rows)
         self.mirror.warning[rows] = 0
@@ -263,15 +264,17 @@ class Worlds:
     def set_parameter(self, rows: Array, parameter: str, k: int, values: Array) -> None:
         """Set a checked parameter."""
         parameters.write(self.mirror, self.job.kinds, parameter, k, values, rows)
-        self.bullet.apply(self.mirror, rows)
-        self.control.refresh_damping()
+        self._share_parameters(rows)
         if parameter in ("body_pos", "body_quat"):
             self._settle(rows)
         elif parameter == "damping" and int(self.m.jnt_type[k]) == int(mujoco.mjtJoint.mjJNT_FREE):
-            tree = next(t for t in self.wired.trees if t.root == int(self.m.jnt_bodyid[k]))
-            if tree not in self.control.trees:
-                self.control.drive([*self.control.trees, tree])
+            self.control.push(next(t for t in self.wired.trees if t.root == int(self.m.jnt_bodyid[k])))
         self._refresh(rows)
+
+    def _share_parameters(self, rows: Array) -> None:
+        """Bring the controller and Bullet up to the mirror's parameters."""
+        self.control.inertia.sync(rows)
+        self.bullet.apply(self.mirror, rows)
 
     def get_parameter(self, parameter: str, k: int) -> Array:
         """Return a parameter of every world; masses are Bullet's own."""
@@ -289,7 +292,11 @@ class Worlds:
 
     def mass_matrix(self, rows: Array) -> Array:
         """Return the joint-space inertia ``(n, nv, nv)``."""
-        return dynamics.mass_matrix(self.m, self.mirror, self.wired, self.clients, rows)
+        control = self.control
+        self._refresh(rows)
+        control.inertia.update(None)
+        lacking = control.canonical_inertia() - control.inertia.matrix()
+        return dynamics.link_inertia(self.mirror, self.wired, self.clients, rows) + lacking[rows]
 
     def jacobian(self, rows: Array, kind: str, k: int) -> Array:
         """Return the Jacobian ``(n, 6, nv)`` of a frame's origin."""

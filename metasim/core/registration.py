@@ -70,7 +70,9 @@ class _Loader(importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         self._loader.exec_module(module)
-        register_ids()
+        envs = sys.modules.get("metasim.envs")
+        if not getattr(getattr(envs, "__spec__", None), "_initializing", False):
+            register_ids()  # else metasim.envs does it when it is complete: tasks of a user's file may import it
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)
