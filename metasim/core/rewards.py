@@ -66,10 +66,15 @@ def hamacher(a: Array, b: Array) -> Array:
 
 
 def rect_prism(point: Array, zero: Array, one: Array) -> Array:
-    """Return the product over axes of (point - zero) / (one - zero) inside the box, 1 outside; points ``(N, 3)``."""
+    """Return the product over axes of (point - zero) / (one - zero) inside the box, 1 outside.
+
+    Args:
+        point: ``(..., 3)``.
+        zero: ``(..., 3)`` the corner where the product is 0.
+        one: ``(..., 3)`` the opposite corner, where it is 1.
+    """
     xp = namespace(point)
-    low, high = xp.minimum(zero, one), xp.maximum(zero, one)
-    inside = (point >= low) & (point <= high)
-    within = inside[..., 0] & inside[..., 1] & inside[..., 2]
     ratio = (point - zero) / (one - zero)
-    return xp.where(within, ratio[..., 0] * ratio[..., 1] * ratio[..., 2], xp.ones_like(ratio[..., 0]))
+    outside = (ratio < 0.0) | (ratio > 1.0)
+    product = ratio[..., 0] * ratio[..., 1] * ratio[..., 2]
+    return xp.where(xp.any(outside, axis=-1), xp.ones_like(product), product)

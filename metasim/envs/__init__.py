@@ -1,10 +1,10 @@
 """Environments: task + engine → gymnasium, single and natively batched."""
 
+from metasim.core.registration import register_ids
 from metasim.envs.episodes import Episodes
 from metasim.envs.registration import make, make_vec
 from metasim.envs.single import TaskEnv
 from metasim.envs.vector import VectorTaskEnv
-from metasim.core.registration import register_ids
 
 __all__ = ["Episodes", "TaskEnv", "VectorTaskEnv", "make", "make_vec"]
 

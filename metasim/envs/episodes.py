@@ -115,9 +115,9 @@ class Episodes:
         Every function of the task is called once, so that a read it did not declare is found now.
         """
         observation = {k: v.copy() for k, v in self.begin(np.zeros(1, np.int64), [seed]).items()}
-        state, memory = self.backend.state, self.memory
-        action = np.zeros((self.num_worlds, self.action_size), np.float32)
-        memory = self.task.advance(state, memory, action)
+        state = self.backend.state.take(np.zeros(1, np.int64))
+        action = np.zeros((1, self.action_size), np.float32)
+        memory = self.task.advance(state, {k: v[:1] for k, v in self.memory.items()}, action)
         self.task.reward(state, memory, action)
         self.task.success(state, memory)
         self.task.terminated(state, memory)

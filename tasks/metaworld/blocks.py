@@ -130,17 +130,21 @@ class PegInsertSide(MetaWorldTask):
         return vector[:, 3:] + (0.03, 0.0, 0.13)
 
     def constants(self, state: State, memory: Memory, vector: Array) -> Memory:
-        """Return the caging constants and the margin of d."""
-        d0 = norm((np.array(PEG_HEAD_INIT) - memory["goal"]) * self.scale)
-        return {**self.caging.constants(np.array(self.tcp_init), vector[:, :3]), "d0": d0}
+        """Return the caging constants, the margin of d, and corners of the box's two walls ``(n, 2, 3)``."""
+        one_1, zero_1, one_2, zero_2 = (state.site(name).pos for name in CORNERS)
+        return {
+            **self.caging.constants(np.array(self.tcp_init), vector[:, :3]),
+            "d0": norm((np.array(PEG_HEAD_INIT) - memory["goal"]) * self.scale),
+            "walls_zero": np.stack([zero_1, zero_2], axis=1),
+            "walls_one": np.stack([one_1, one_2], axis=1),
+        }
 
     def reward(self, state: State, memory: Memory, action: Array) -> Array:
         """Return H(G, I), plus 1 + 5 I while lifted; I: close to the goal and clear of the box's walls."""
         frame, point = memory["frame"], tcp(state)
         obj, head, d = frame[:, 4:7], state.site("pegHead").pos, self._distance(state, memory)
-        one_1, zero_1, one_2, zero_2 = (state.site(name).pos for name in CORNERS)
-        walls = hamacher(rect_prism(head, zero_2, one_2), rect_prism(head, zero_1, one_1))
-        in_place = hamacher(tolerance(d, 0.07, memory["d0"]), walls)
+        walls = rect_prism(head[:, None, :], memory["walls_zero"], memory["walls_one"])
+        in_place = hamacher(tolerance(d, 0.07, memory["d0"]), hamacher(walls[:, 1], walls[:, 0]))
         lifted = (distance(obj, point) < 0.08) & (frame[:, 3] > 0) & (obj[:, 2] - 0.01 > memory["object0"][:, 2])
         grasp = np.where(lifted, 1.0, self.caging(state, memory, action, point, obj))
         reward = hamacher(grasp, in_place) + lifted * (1.0 + 5.0 * in_place)

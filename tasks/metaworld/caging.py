@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from metasim.core.array import namespace
 from metasim.core.rewards import at_least, hamacher, norm, tolerance
 from metasim.core.state import State
 from metasim.core.task import Memory
@@ -39,17 +40,17 @@ class Caging:
 
     def __call__(self, state: State, memory: Memory, action: Array, point: Array, obj: Array) -> Array:
         """Return the reward ``(N,)`` in [0, 1]: the mean of caging, and of caging while closing."""
-        left, right = state.body("leftpad").pos[:, 1], state.body("rightpad").pos[:, 1]
-        y = obj[:, 1]
+        left, right, y = state.body("leftpad").pos[:, 1], state.body("rightpad").pos[:, 1], obj[:, 1]
+        xp, p = namespace(y), self.pad_distance_m
         if self.signed:
-            left, right = left - y, y - right
-            margins = abs(abs(left) - self.pad_distance_m), abs(abs(right) - self.pad_distance_m)
+            sides = xp.stack([left - y, y - right])  # (2, N): both pads at once
+            margins = abs(abs(sides) - p)
         else:
-            y0 = memory["object0"][:, 1]
-            margins = abs(abs(left - y0) - self.pad_distance_m), abs(abs(right - y0) - self.pad_distance_m)
-            left, right = abs(left - y), abs(right - y)
-        r, p = self.object_radius_m, self.pad_distance_m
-        y_term = hamacher(tolerance(left, p, margins[0], low=r), tolerance(right, p, margins[1], low=r))
+            pads = xp.stack([left, right])
+            margins = abs(abs(pads - memory["object0"][:, 1]) - p)
+            sides = abs(pads - y)
+        terms = tolerance(sides, p, margins, low=self.object_radius_m)
+        y_term = hamacher(terms[0, :], terms[1, :])
         caging = hamacher(y_term, tolerance(_xz(point - obj), self.xz_m, memory["xz_margin"]))
         grip = at_least(action[:, 3], 0.0) * (caging > CAGED)
         return (hamacher(caging, grip) + caging) * 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -39,7 +40,7 @@ def backend(model: Model) -> Iterator[PybulletBackend]:
     backend.close()
 
 
-def _begin(backend: PybulletBackend, numbers: Array | None = None) -> None:
+def _begin(backend: PybulletBackend, numbers: Any = None) -> None:
     """Put the puck under the hand, a little elsewhere in each world, and the hand above it."""
     numbers = np.arange(backend.num_worlds) if numbers is None else numbers
     backend.reset()
@@ -51,7 +52,7 @@ def _begin(backend: PybulletBackend, numbers: Array | None = None) -> None:
     backend.write(Start(joints={"objjoint": puck}))
 
 
-def _grasp(backend: PybulletBackend, first: int, count: int, numbers: Array | None = None) -> Array:
+def _grasp(backend: PybulletBackend, first: int, count: int, numbers: Any = None) -> Array:
     """Descend, grasp and lift, each world a little differently; return everything read ``(T, N, ...)``."""
     numbers = np.arange(backend.num_worlds) if numbers is None else numbers
     seen = []
@@ -79,7 +80,7 @@ def test_an_episode_does_not_know_what_ran_before(backend: PybulletBackend, mode
     _grasp(backend, 0, 45)
     _begin(backend)
     again = _grasp(backend, 0, 45)
-    with PybulletBackend(1) as fresh:
+    with contextlib.closing(PybulletBackend(1)) as fresh:
         fresh.load(model)
         number = np.array([WORLDS - 1])
         _begin(fresh, number)
@@ -119,7 +120,7 @@ def test_workers_and_dumps_change_no_bit(backend: PybulletBackend, model: Model)
     backend.snapshot()
     rows = backend.dump()
     rest = _grasp(backend, 30, 10)
-    with PybulletBackend(WORLDS, workers=2) as parted:
+    with contextlib.closing(PybulletBackend(WORLDS, workers=2)) as parted:
         parted.load(model)
         _begin(parted)
         assert np.array_equal(_grasp(parted, 0, 30), whole)

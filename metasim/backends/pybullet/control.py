@@ -45,17 +45,17 @@ class Driven:
         tree: The tree.
         pushed: Whether its free base gets forces, too.
         torque_links: Bullet links that get torques.
-        torque_dofs: Their canonical dofs.
+        torque_dofs: Their canonical dofs, an array or a slice.
         motor_links: Bullet links with velocity motors.
-        motor_dofs: Their canonical dofs.
+        motor_dofs: Their canonical dofs, likewise.
     """
 
     tree: Tree
     pushed: bool
     torque_links: list[int]
-    torque_dofs: Array
+    torque_dofs: Any
     motor_links: list[int]
-    motor_dofs: Array
+    motor_dofs: Any
 
 
 class Controller:
@@ -91,13 +91,15 @@ class Controller:
         self.reads = [(t.body, t.links) for t in trees if t.links]
         hinges = [v for t in trees for v in t.dofs.tolist()]
         self.qpos_columns, self.dof_columns = _span([q for t in trees for q in t.qpos.tolist()]), _span(hinges)
-        self.qpos_zero = self._qpos0[self.qpos_columns]
-        self.motors = np.array([v for d in self.driven for v in d.motor_dofs.tolist()], int)
-        self.motor_reads = [hinges.index(v) for v in self.motors]
+        zero = self._qpos0[self.qpos_columns]
+        self.qpos_zero = zero if zero.any() else None
+        motors = [v for t in trees for v in t.dofs.tolist() if self._motor[v]]
+        self.motors, self.motor_reads = _span(motors), _span([hinges.index(v) for v in motors])
+        self.motor_count = len(motors)
         self._dofs = _span(sorted(v for t in trees for v in _dofs_of(t)))
 
     def advance(self, ids: Array | None) -> None:
-        """Find the torques at the present coordinates; ``qvel`` then holds what velocities would follow without contact.
+        """Find the torques at the present coordinates; then ``qvel`` holds the velocities to follow without contact.
 
         Args:
             ids: Which worlds, None for all.
@@ -107,14 +109,14 @@ class Controller:
         self._mirror.step(ids, nstep=1)
         self.torque = self._force_of_change() - self.load
 
-    def observe(self, measured: Array) -> None:
+    def observe(self, measured: Array | None) -> None:
         """Find the load of the last substep, after which ``qvel`` has been read.
 
         Args:
-            measured: ``(n, motors)`` forces of the motors in it.
+            measured: ``(n, motors)`` forces of the motors in it; None without motors.
         """
         torque = self.torque
-        if len(self.motors):
+        if measured is not None:
             torque[:, self.motors] = measured
         load = self._force_of_change() - torque
         self.load[:, self._dofs] = load[:, self._dofs]
@@ -124,11 +126,11 @@ class Controller:
         return self._canonical.matrix()
 
     def _force_of_change(self) -> Array:
-        """Return all forces ``(n, nv)`` but Bullet's own that take Bullet's links from the last to the present velocities."""
+        """Return the forces ``(n, nv)`` that give Bullet's links the change of velocity since ``_before``."""
         return self.inertia.times(self.qvel - self._before) / self._timestep + self.inertia.bias
 
 
-def _span(columns: Sequence[int]) -> Any:
+def _span(columns: Any) -> Any:
     """Return columns as a slice if they follow each other, which is faster, else as an index array."""
     array = np.array(columns, int)
     if len(array) and np.array_equal(array, np.arange(array[0], array[0] + len(array))):
@@ -143,9 +145,9 @@ def _split(tree: Tree, motor: Array, pushed: bool) -> Driven:
         tree=tree,
         pushed=pushed,
         torque_links=links[~chosen].tolist(),
-        torque_dofs=tree.dofs[~chosen],
+        torque_dofs=_span(tree.dofs[~chosen]),
         motor_links=links[chosen].tolist(),
-        motor_dofs=tree.dofs[chosen],
+        motor_dofs=_span(tree.dofs[chosen]),
     )
 
 

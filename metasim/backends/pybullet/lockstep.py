@@ -118,22 +118,28 @@ class Lockstep:
 
     def _take_joints(
         self, active: list[int], ids: Array | None, positions: list[float], velocities: list[float], forces: list[float]
-    ) -> Array:
+    ) -> Array | None:
         """Take the joints of driven trees into the coordinates; return the forces of the motors ``(n, motors)``."""
         control, n = self._control, len(active)
-        measured = np.zeros((len(self._clients), len(control.motors)))
         if not positions:
-            return measured
+            return None
         q, v = np.array(positions).reshape(n, -1), np.array(velocities).reshape(n, -1)
+        if control.qpos_zero is not None:
+            q += control.qpos_zero
         if ids is None:
-            control.qpos[:, control.qpos_columns] = q + control.qpos_zero
+            control.qpos[:, control.qpos_columns] = q
             control.qvel[:, control.dof_columns] = v
         else:
             for row, i in enumerate(active):
-                control.qpos[i, control.qpos_columns] = q[row] + control.qpos_zero
+                control.qpos[i, control.qpos_columns] = q[row]
                 control.qvel[i, control.dof_columns] = v[row]
-        if len(control.motors):
-            measured[active] = np.array(forces).reshape(n, -1)[:, control.motor_reads]
+        if not control.motor_count:
+            return None
+        found = np.array(forces).reshape(n, -1)[:, control.motor_reads]
+        if ids is None:
+            return found
+        measured = np.zeros((len(self._clients), control.motor_count))
+        measured[ids] = found
         return measured
 
     def _read_bases(self, active: list[int], trees: Sequence[Tree]) -> None:

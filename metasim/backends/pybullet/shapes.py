@@ -21,6 +21,7 @@ from metasim.core.rotation import matrix_from_quat
 Array = Any
 _GEOM = mujoco.mjtGeom
 HULL_MARGIN_M = 0.001
+_HULL_CORNERS = 256
 SHAPES = {
     int(_GEOM.mjGEOM_PLANE): "plane",
     int(_GEOM.mjGEOM_SPHERE): "sphere",
@@ -83,6 +84,20 @@ def check_shape(m: mujoco.MjModel, geom: int) -> None:
         )
 
 
+def outermost(vertices: Array) -> Array:
+    """Return at most 256 of ``(V, 3)`` points: the outermost in evenly spread directions.
+
+    Bullet looks at every corner of a hull again and again; a finely meshed ball loses 1.5 % of its radius at most.
+    """
+    if len(vertices) <= _HULL_CORNERS:
+        return vertices
+    k = np.arange(_HULL_CORNERS) + 0.5
+    height, turn = 1 - 2 * k / _HULL_CORNERS, np.pi * (1 + 5**0.5) * k
+    ring = np.sqrt(1 - height**2)
+    directions = np.stack([ring * np.cos(turn), ring * np.sin(turn), height], axis=1)
+    return vertices[np.unique(np.argmax(directions @ vertices.T, axis=1))]
+
+
 def shrunk_hull(vertices: Array, distance: float) -> trimesh.Trimesh:
     """Return the convex hull of ``(V, 3)`` with every face moved inwards by ``distance`` [m].
 
@@ -122,7 +137,8 @@ def mesh_vertices(m: mujoco.MjModel, geom: int) -> Array:
 def _write_hull(m: mujoco.MjModel, geom: int, folder: Path) -> str:
     shrink = HULL_MARGIN_M - float(m.geom_margin[geom])
     name = f"mesh{int(m.geom_dataid[geom])}_{geom}.obj"
-    shrunk_hull(mesh_vertices(m, geom), shrink).export(str(folder / name))
+    hull = outermost(np.asarray(shrunk_hull(mesh_vertices(m, geom), shrink).vertices))
+    trimesh.convex.convex_hull(hull).export(str(folder / name))
     return name
 
 

@@ -15,10 +15,14 @@ import mujoco
 import numpy as np
 from scipy.optimize import nnls
 
+from metasim.backends.pybullet.inertia import motor_dofs
 from metasim.backends.pybullet.model import FREE, Surface, may_touch
 
 Array = Any
-_WEIGHT, _FIXED_WEIGHT, _SELF_WEIGHT = 1.0, 0.01, 0.001
+_GEOM = mujoco.mjtGeom
+_GRIP_POWER = 0.75
+"""Less damping, ``(1 - d)^-0.75`` instead of ``(1 - d)^-1``, lets the solver find the force between fingers in time."""
+_WEIGHT, _BOTH_FREE_WEIGHT, _FIXED_WEIGHT, _SELF_WEIGHT = 1.0, 0.1, 0.01, 0.001
 _RIGID = 1e12
 _LEAST_FRICTION = 1e-6
 
@@ -52,12 +56,15 @@ def find_contacts(m: mujoco.MjModel, surfaces: Sequence[Surface], inverse_weight
     """
     inverse_weights = m.body_invweight0 if inverse_weights is None else inverse_weights
     inverse = [float(np.mean([inverse_weights[m.geom_bodyid[g], 0] for g in s.geoms])) for s in surfaces]
+    fingers = {int(b) for b in m.dof_bodyid[motor_dofs(m)]}
     pairs, rows = [], []
     for i, a in enumerate(surfaces):
         for k, b in enumerate(surfaces[i + 1 :], i + 1):
             if may_touch(m, a.geoms[0], b.geoms[0]):
                 pairs.append((i, k))
-                rows.append((_weight(m, a, b), *_softness(m, a, b, inverse[i] + inverse[k])))
+                rows.append(
+                    (_weight(m, a, b), *_softness(m, a, b, inverse[i] + inverse[k], bool({a.group, b.group} & fingers)))
+                )
     table = np.array(rows, float).reshape(-1, 4)
     return Contacts(
         pairs=np.array(pairs, int).reshape(-1, 2),
@@ -69,11 +76,13 @@ def find_contacts(m: mujoco.MjModel, surfaces: Sequence[Surface], inverse_weight
 
 
 def _weight(m: mujoco.MjModel, a: Surface, b: Surface) -> float:
-    """Return how much a pair counts: what floats or is handled most, an anchored robot on furniture least."""
+    """Return how much a pair counts: what is handled or lies on something most, an anchored robot on itself least."""
     if a.part == b.part:
         return _SELF_WEIGHT
-    free = any(s.group and int(m.jnt_type[m.body_jntadr[_root(m, s.group)]]) == FREE for s in (a, b))
-    return _WEIGHT if free or (a.group and b.group) else _FIXED_WEIGHT
+    free = [bool(s.group) and int(m.jnt_type[m.body_jntadr[_root(m, s.group)]]) == FREE for s in (a, b)]
+    if all(free):
+        return _BOTH_FREE_WEIGHT
+    return _WEIGHT if any(free) or (a.group and b.group) else _FIXED_WEIGHT
 
 
 def _root(m: mujoco.MjModel, group: int) -> int:
@@ -82,7 +91,7 @@ def _root(m: mujoco.MjModel, group: int) -> int:
     return _root(m, above) if above and m.body_dofnum[above] else group
 
 
-def _softness(m: mujoco.MjModel, a: Surface, b: Surface, inverse: float) -> tuple[float, float, int]:
+def _softness(m: mujoco.MjModel, a: Surface, b: Surface, inverse: float, grips: bool) -> tuple[float, float, int]:
     """Return compliance, damping and dimension of a pair's contact.
 
     At rest MuJoCo's constraint ``R f = K d r`` is a spring of ``1 / (tc^2 (1 - d))`` over the inverse weights, with
@@ -103,8 +112,27 @@ def _softness(m: mujoco.MjModel, a: Surface, b: Surface, inverse: float) -> tupl
         reference = np.minimum(*references)
         stiffness, damping = -float(reference[0]), -float(reference[1])
     condim = max(int(m.geom_condim[g]), int(m.geom_condim[h]))
-    inverse = max(inverse, 1e-9) / _pyramid_factor(m, condim, max(m.geom_friction[g, 0], m.geom_friction[h, 0]))
-    return inverse * (1 - impedance) / stiffness, damping / (1 - impedance) / inverse, condim
+    inverse = (
+        max(inverse, 1e-9)
+        * _points(m, g, h)
+        / _pyramid_factor(m, condim, max(m.geom_friction[g, 0], m.geom_friction[h, 0]))
+    )
+    return (
+        inverse * (1 - impedance) / stiffness,
+        damping / (1 - impedance) ** (_GRIP_POWER if grips else 1.0) / inverse,
+        condim,
+    )
+
+
+def _points(m: mujoco.MjModel, g: int, h: int) -> float:
+    """Return how many points of Bullet's share the load of one of MuJoCo's.
+
+    Without its option for several, MuJoCo makes one point for a pair of convex shapes that it has no formula for.
+    """
+    rounded = {int(_GEOM.mjGEOM_CYLINDER), int(_GEOM.mjGEOM_MESH)}
+    kinds = {int(m.geom_type[g]), int(m.geom_type[h])}
+    general = kinds & rounded and kinds <= rounded | {int(_GEOM.mjGEOM_BOX)}
+    return 2.0 if general and m.opt.disableflags & int(mujoco.mjtDisableBit.mjDSBL_MULTICCD) else 1.0
 
 
 def _pyramid_factor(m: mujoco.MjModel, condim: int, friction: float) -> float:

@@ -134,7 +134,8 @@ class Pool:
         first, last = self._edges[k], self._edges[k + 1] - 1
         return EngineFailure(
             f"pybullet worker {k} (worlds {first} to {last}) died with exit code {self._processes[k].exitcode};"
-            " close this backend and launch another"
+            " close this backend and launch another (a script whose backends have workers starts with"
+            " `if __name__ == '__main__':`, for each worker imports it)"
         )
 
 

@@ -2,7 +2,7 @@
 
 Bullet's surprises, and where each is undone:
 
-* base poses and velocities are those of the centre of mass in principal axes: ``put_base``, ``get_base``;
+* base poses and velocities are those of the centre of mass in principal axes: ``put_base``, ``bases_to_canonical``;
 * quaternions are xyzw, and the base's angular velocity is in world axes, where MuJoCo has the body's: same place;
 * there is damping of 0.04, and a motor on every joint, until told otherwise: ``_calm``;
 * filters ask for both sides, MuJoCo's for one: ``collisionFilterMode=1``;
@@ -28,7 +28,7 @@ from metasim.core.rotation import cross, quat_conj, quat_mul, rotate
 
 Array = Any
 _FLAGS = p.URDF_USE_INERTIA_FROM_FILE | p.URDF_USE_IMPLICIT_CYLINDER
-ITERATIONS = 200
+ITERATIONS = 150
 """Sweeps of the contact solver at most: a light body squeezed between stiff contacts needs more than Bullet's 50."""
 RESIDUAL = 1e-11
 """Squared change of velocity [m^2/s^2] in a sweep below which the solver stops."""

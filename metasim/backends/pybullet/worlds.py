@@ -27,7 +27,7 @@ from metasim.backends.pybullet.surface import find_contacts
 from metasim.backends.pybullet.world import Tree
 
 Array = Any
-_VEL = mujoco.mjtStage.mjSTAGE_VEL
+_VEL = int(mujoco.mjtStage.mjSTAGE_VEL)
 _DIVERGED = [
     int(w)
     for w in (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
@@ -117,7 +117,7 @@ class Worlds:
         for body, _, mocap in self._mocaps:
             for i in np.flatnonzero(s.failed == 0).tolist():
                 quat = s.mocap_quat[i, mocap]
-                world.place(self.clients[i], body, s.mocap_pos[i, mocap], quat / np.sqrt((quat * quat).sum()))
+                self._place(i, body, s.mocap_pos[i, mocap], quat / np.sqrt((quat * quat).sum()))
 
     def _find_failures(self) -> dict[int, int]:
         """Return the worlds whose coordinates are bad, and why."""
