@@ -20,9 +20,9 @@ from typing import Any
 
 from metasim.benchmarks import statistics
 from metasim.benchmarks.checking import thaw
-from metasim.benchmarks.files import write_atomically
 from metasim.benchmarks.results import EpisodeResult, Results
 from metasim.core.errors import MetasimError
+from metasim.work import write_atomically
 
 Media = Mapping[str, Mapping[str, bytes]]  # task → label (such as the engine) → file content
 NOTHING: Media = MappingProxyType({})

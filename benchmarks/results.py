@@ -23,7 +23,7 @@ from metasim.benchmarks.checking import (
     is_text,
     thaw,
 )
-from metasim.benchmarks.files import write_atomically
+from metasim.work import write_atomically
 
 SCHEMA = "metasim.results/1"
 Key = tuple[str, str, str, int, int]  # task, backend, policy, seed, episode

@@ -262,3 +262,19 @@ def test_a_sphere_can_stand_on_a_fixed_body_that_was_moved() -> None:
         backend.write(Start(bodies={"shelf": [[0, 0, 0.05], [1, 0, 0.05]]}))
         heights = backend.step(500).joint("ball").pos[:, 2]
     assert heights == pytest.approx([0.15, 0.05], abs=1e-3)
+
+
+def test_a_mocap_body_carries_what_lies_on_it_and_goes_home(tmp_path: Path) -> None:
+    text = """
+    <mujoco><worldbody>
+      <body name="lift" mocap="true" pos="0 0 0.1"><geom name="lift" type="box" size="0.2 0.2 0.1"/></body>
+      <body name="ball" pos="0 0 0.25"><freejoint name="ball"/><geom size="0.05" mass="0.2"/></body>
+    </worldbody></mujoco>"""
+    with launch("pybullet", 2) as backend:
+        backend.load(_from_text(text, tmp_path, Reads(joints=("ball",), bodies=("lift",))))
+        for k in range(100):
+            backend.targets.mocap_pos[1, 0, 2] = 0.1 + 0.001 * k
+            backend.step(5)
+        assert backend.step(200).joint("ball").pos[:, 2] == pytest.approx([0.25, 0.349], abs=2e-3)
+        backend.reset()
+        assert backend.step(200).joint("ball").pos[:, 2] == pytest.approx([0.25, 0.25], abs=2e-3)

@@ -1,7 +1,7 @@
 """PyBullet backend: wiring only; one Bullet client per world, shared among processes.
 
 Surprises of the engine, and where each is undone: frames, filters, damping and caches in ``world.py``; shapes in
-``shapes.py``; friction and softness in ``surface.py``; welds, limits and actuators as MuJoCo has them in ``control.py``;
+``shapes.py``; friction and softness in ``surface.py``; welds, limits and actuators like MuJoCo's in ``control.py``;
 its contact solver, which feels neither armature nor dampers, in ``inertia.py``; the interpreter lock in ``worker.py``.
 
 Approximations:
