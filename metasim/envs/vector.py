@@ -30,8 +30,8 @@ class VectorTaskEnv(VectorEnv[Any, Any, Any]):
         task: Registered id or task class.
         num_envs: N.
         backend: Engine.
-        workers: Threads (MuJoCo) or processes (PyBullet) of the engine. A script that asks for processes needs the usual
-            ``if __name__ == "__main__"`` guard, since each of them imports it.
+        workers: Threads (MuJoCo) or processes (PyBullet) of the engine. A script that asks for processes needs the
+            usual ``if __name__ == "__main__"`` guard, since each of them imports it.
         obs_mode: ``"state"``, ``"dict"`` or ``"pixels"``.
         autoreset_mode: When finished worlds begin again.
         split: ``"train"`` or ``"test"`` ranges of the factors.
