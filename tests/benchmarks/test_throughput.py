@@ -218,9 +218,10 @@ def test_a_peer_is_timed_in_its_own_process_and_sleeps_in_between(fake_peer: Pat
         lap = side.step(20)
         assert lap.steps == 40
         assert 0.02 < lap.seconds < 2.0
+        time.sleep(0.3)  # it may still be tidying up after its answer
         before = cpu_seconds(side._process.pid)
-        time.sleep(0.2)
-        assert cpu_seconds(side._process.pid) == before
+        time.sleep(0.5)
+        assert cpu_seconds(side._process.pid) - before < 0.1  # waiting busily would take most of the half second
 
 
 def test_what_a_peer_raises_is_handed_on(fake_peer: Path) -> None:
