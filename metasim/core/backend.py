@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from metasim.core.errors import InvalidConfig, InvalidState, NotReady, UndeclaredRead, UnsupportedFeature
+from metasim.core.errors import InvalidConfig, InvalidState, NotReady, UndeclaredRead
 from metasim.core.model import ModelInfo
 from metasim.core.registry import Registry
 from metasim.core.state import State
@@ -260,14 +260,6 @@ def launch(backend: str, num_worlds: int = 1, *, workers: int = 1) -> Backend:
     return BACKENDS[backend](num_worlds, workers=workers)
 
 
-def require(backend: type[Backend], feature: str, element: str) -> None:
-    """Raise :class:`UnsupportedFeature` unless the backend declares ``feature``."""
-    if feature not in backend.capabilities:
-        raise UnsupportedFeature(
-            f"{backend.name} does not support {feature} ({element}); it supports {sorted(backend.capabilities)}"
-        )
-
-
 def world_rows(worlds: Array | None, num_worlds: int) -> Array:
     """Return ``(n,)`` int rows, checked: within range, sorted, unique."""
     if worlds is None:
@@ -305,6 +297,5 @@ __all__ = [
     "UndeclaredRead",
     "finite_rows",
     "launch",
-    "require",
     "world_rows",
 ]

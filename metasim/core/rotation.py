@@ -12,8 +12,6 @@ from metasim.core.array import namespace
 
 Array = Any
 
-IDENTITY_QUAT = (1.0, 0.0, 0.0, 0.0)
-
 
 def wxyz_from_xyzw(q_xyzw: Array) -> Array:
     """Reorder ``(..., 4)`` quaternions from xyzw (SciPy, Bullet) to wxyz."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from metasim.core.errors import InvalidConfig
 
@@ -302,13 +301,3 @@ class Scene:
     def has_ground(self) -> bool:
         """Whether a floor is added: as said, by default when there is no base scene."""
         return self.base is None if self.ground is None else self.ground
-
-
-def as_pose(values: Any) -> tuple[Vec3, Quat]:
-    """Split 3 or 7 numbers into position and quaternion (identity when there are 3)."""
-    numbers = tuple(float(v) for v in values)
-    if len(numbers) == 3:
-        return numbers, (1.0, 0.0, 0.0, 0.0)  # type: ignore[return-value]
-    if len(numbers) == 7:
-        return numbers[:3], numbers[3:]  # type: ignore[return-value]
-    raise InvalidConfig(f"a pose has 3 numbers (position) or 7 (position, quaternion wxyz), got {len(numbers)}")

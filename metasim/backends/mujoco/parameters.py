@@ -10,28 +10,9 @@ from mujoco import batch
 from metasim.core.backend import PARAMETERS, finite_rows
 from metasim.core.errors import InvalidState, UnknownName
 from metasim.model import Model
+from metasim.model.parameters import FIELDS
 
 Array = Any
-_FIELDS = {
-    "mass": ("body_mass", "body_inertia"),
-    "friction": ("geom_friction",),
-    "damping": ("dof_damping",),
-    "gain": ("actuator_gainprm", "actuator_biasprm"),
-    "gravity": ("opt.gravity",),
-    "body_pos": ("body_pos",),
-    "body_quat": ("body_quat",),
-    "site_pos": ("site_pos",),
-}
-_DERIVED = (
-    "body_subtreemass",
-    "dof_invweight0",
-    "body_invweight0",
-    "dof_M0",
-    "tendon_invweight0",
-    "actuator_acc0",
-    "dof_length",
-)
-EXPANDABLE = tuple(dict.fromkeys([f for fields in _FIELDS.values() for f in fields] + list(_DERIVED)))
 
 
 def expand(b: batch.Batch, name: str) -> Array:
@@ -48,7 +29,7 @@ def set_parameter(b: batch.Batch, model: Model, parameter: str, name: str, value
     """Write a parameter of some worlds."""
     k = _index(model, parameter, name)
     n = len(rows)
-    fields = [expand(b, f) for f in _FIELDS[parameter]]
+    fields = [expand(b, f) for f in FIELDS[parameter]]
     match parameter:
         case "mass":
             mass = finite_rows("mass", values, (n,))
@@ -76,7 +57,7 @@ def set_parameter(b: batch.Batch, model: Model, parameter: str, name: str, value
 def get_parameter(b: batch.Batch, model: Model, parameter: str, name: str) -> Array:
     """Return a parameter of every world."""
     k = _index(model, parameter, name)
-    field = _FIELDS[parameter][0]
+    field = FIELDS[parameter][0]
     values = b.expanded(field)
     if values is None:
         default = model_value(model, field)

@@ -10,12 +10,13 @@ import mujoco
 import numpy as np
 from mujoco import batch
 
-from metasim.backends.mujoco.parameters import EXPANDABLE, expand, model_value
+from metasim.backends.mujoco.parameters import expand, model_value
 from metasim.core.backend import Start, Targets, finite_rows
 from metasim.core.errors import InvalidState, UnknownName
 from metasim.core.model import ModelInfo
 from metasim.core.state import State
 from metasim.model import Model
+from metasim.model.parameters import EXPANDABLE
 from metasim.model.sensors import CONTACT_WIDTH
 
 Array = Any

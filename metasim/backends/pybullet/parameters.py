@@ -23,28 +23,9 @@ from metasim.backends.pybullet.world import Wiring
 from metasim.core.backend import PARAMETERS, finite_rows
 from metasim.core.errors import InvalidState, UnknownName, UnsupportedFeature
 from metasim.model import Model
+from metasim.model.parameters import EXPANDABLE, FIELDS
 
 Array = Any
-_FIELDS = {
-    "mass": ("body_mass", "body_inertia"),
-    "friction": ("geom_friction",),
-    "damping": ("dof_damping",),
-    "gain": ("actuator_gainprm", "actuator_biasprm"),
-    "gravity": ("opt.gravity",),
-    "body_pos": ("body_pos",),
-    "body_quat": ("body_quat",),
-    "site_pos": ("site_pos",),
-}
-_DERIVED = (
-    "body_subtreemass",
-    "dof_invweight0",
-    "body_invweight0",
-    "dof_M0",
-    "tendon_invweight0",
-    "actuator_acc0",
-    "dof_length",
-)
-EXPANDABLE = tuple(dict.fromkeys([f for fields in _FIELDS.values() for f in fields] + list(_DERIVED)))
 _IN_BULLET = ("body_mass", "body_inertia", "geom_friction", "opt.gravity")
 _ALONE = 1e-6
 
@@ -115,7 +96,7 @@ def write(b: batch.Batch, model_info: tuple[str, ...], parameter: str, k: int, v
         values: One row per world.
         rows: Which worlds.
     """
-    fields = [b.expand(f) for f in _FIELDS[parameter]]
+    fields = [b.expand(f) for f in FIELDS[parameter]]
     match parameter:
         case "mass":
             scale = values / fields[0][rows, k]
@@ -147,7 +128,7 @@ def field(b: batch.Batch, m: mujoco.MjModel, name: str) -> Array:
 
 def read(b: batch.Batch, m: mujoco.MjModel, parameter: str, k: int) -> Array:
     """Return a parameter of every world as the mirror has it."""
-    values = field(b, m, _FIELDS[parameter][0])
+    values = field(b, m, FIELDS[parameter][0])
     if parameter == "gravity":
         return np.array(values)
     column = int(m.jnt_dofadr[k]) if parameter == "damping" else k

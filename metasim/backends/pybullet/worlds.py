@@ -25,6 +25,7 @@ from metasim.backends.pybullet.model import make_plan
 from metasim.backends.pybullet.state import BAD_CTRL, BAD_QACC, BAD_QPOS, BAD_QVEL, LIMIT, Placement, Shared, Snapshot
 from metasim.backends.pybullet.surface import find_contacts
 from metasim.backends.pybullet.world import Tree
+from metasim.model.parameters import EXPANDABLE
 
 Array = Any
 _VEL = int(mujoco.mjtStage.mjSTAGE_VEL)
@@ -173,7 +174,7 @@ class Worlds:
     def snapshot(self, rows: Array) -> Snapshot:
         """Copy some worlds; what Bullet remembers of their past is dropped, here as in any world they are put into."""
         self._settle(rows)
-        fields = {f: self.mirror.expanded(f) for f in parameters.EXPANDABLE}
+        fields = {f: self.mirror.expanded(f) for f in EXPANDABLE}
         return Snapshot(
             states=self.dump(rows),
             contacts=self.shared.contacts[rows],
@@ -183,7 +184,7 @@ class Worlds:
     def restore(self, rows: Array, snapshot: Snapshot) -> None:
         """Put copies into worlds; parameters that the copy never touched get the model's values."""
         mirror = self.mirror
-        for name in parameters.EXPANDABLE:
+        for name in EXPANDABLE:
             if name in snapshot.fields:
                 mirror.expand(name)[rows] = snapshot.fields[name]
             elif mirror.expanded(name) is not None:
