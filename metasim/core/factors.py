@@ -25,6 +25,9 @@ class Factor(ABC):
     def sample(self, rng: np.random.Generator, split: str) -> Array:
         """Draw one episode's value."""
 
+    def check(self, value: Array) -> None:  # noqa: B027
+        """Refuse given values ``(n, ...)`` that make no sense here, with InvalidState; by default none."""
+
     def place(self, value: Array, home: Mapping[str, Array]) -> Mapping[str, Mapping[str, Array]]:
         """Return start fields (``"joints"``, ``"bodies"``, ``"sites"``) for values ``(n, ...)``; none by default.
 

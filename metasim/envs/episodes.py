@@ -81,6 +81,7 @@ class Episodes:
         self.elapsed = np.zeros(num_worlds, np.int64)
         self.seeds: list[EpisodeSeed | None] = [None] * num_worlds
         self._never = np.zeros(num_worlds, bool)
+        self._factors = {factor.name: factor for factor in cls.factors}
         self._running = False
         self._closed = False
         self.control_period_s = self.model.info.timestep_s * cls.substeps
@@ -140,6 +141,7 @@ class Episodes:
                     f" or {sample[name].shape}, got shape {array.shape}"
                 )
             sample[name] = np.array(np.broadcast_to(array, sample[name].shape))
+            self._factors[name].check(sample[name])
         return sample
 
     def step(self, action: Array) -> Step:

@@ -1,6 +1,18 @@
 """Meta-World: the original's scenes, observations, actions, rewards and success rules, on every engine."""
 
-from metasim.tasks.metaworld import blocks, furniture
+from metasim.tasks.metaworld import (
+    blocks,
+    buttons,
+    coffee,
+    doors,
+    furniture,
+    handles,
+    placing,
+    plates,
+    sliding,
+    tools,
+    turning,
+)
 from metasim.tasks.metaworld.experts import EXPERTS
 from metasim.tasks.metaworld.family import MetaWorldTask
 
@@ -20,4 +32,19 @@ MT10 = tuple(
     )
 )
 
-__all__ = ["EXPERTS", "MT10", "MetaWorldTask", "blocks", "furniture"]
+__all__ = [
+    "EXPERTS",
+    "MT10",
+    "MetaWorldTask",
+    "blocks",
+    "buttons",
+    "coffee",
+    "doors",
+    "furniture",
+    "handles",
+    "placing",
+    "plates",
+    "sliding",
+    "tools",
+    "turning",
+]

@@ -1,8 +1,8 @@
 """What all Meta-World tasks share: the robot, the action, the observation of 39 numbers, the reset.
 
 Frames: world, z up, table top at z = 0; lengths in metres.
-Observation: hand (3), gripper opening (1), object position and quaternion (7), second object (7, zeros here), the
-previous step's same 18 numbers, goal (3). The quaternion's order is the original's, which differs between tasks.
+Observation: hand (3), gripper opening (1), object position and quaternion (7), second object (7, zeros in most tasks),
+the previous step's same 18 numbers, goal (3). The quaternion's order is the original's, which differs between tasks.
 Action: three displacements of the hand's mocap target (1 cm at 1) and the gripper (-1 open, 1 closed).
 Source: Yu et al., "Meta-World", arXiv:1910.10897, and the benchmark's version 3 (V2 rewards). Different here: goals are
 always visible, ``reset(seed=)`` is obeyed, and first observations are never stale.
@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from metasim.control import MocapDelta
+from metasim.core.errors import InvalidState
 from metasim.core.factors import Uniform
 from metasim.core.reads import Reads
 from metasim.core.rewards import distance
@@ -27,10 +28,12 @@ from metasim.core.task import Memory, Prelude, Task
 Array = Any
 
 HAND_LOW_M, HAND_HIGH_M = (-0.5, 0.4, 0.05), (0.5, 1.0, 0.5)
+GRIP = {"r_close": (-1.0, 1.0), "l_close": (1.0, -1.0)}
 OBSERVED_LOW = np.array([-0.525, 0.348, -0.0525, -1.0])  # hand [m], gripper opening
 OBSERVED_HIGH = np.array([0.525, 1.025, 0.7, 1.0])
 OPENING_SCALE = np.array([1.0, 1.0, 1.0, 10.0])  # claws 0.1 m apart count as fully open
 SETTLE_SUBSTEPS = 250
+TINY_M = 1e-9  # a goal written down and read again may be off by its last digit
 WELD = Weld(mocap="mocap", body="hand", relative_quat=(-1.0, 0.0, 0.0, 0.0), torque_scale=5.0)
 _KINDS = {"body": "bodies", "site": "sites", "geom": "geoms"}
 XYZW = (1, 2, 3, 0)
@@ -77,6 +80,21 @@ class RandomVector(Uniform):
             if not self.apart_m or np.hypot(*(vector[:2] - vector[3:5])) >= self.apart_m:
                 return vector
 
+    def check(self, value: Array) -> None:
+        """Refuse vectors ``(n, K)`` that the original could not have drawn."""
+        low, high = self.bounds("train")
+        outside = ((value < low - TINY_M) | (value > high + TINY_M)).any(axis=1)
+        if outside.any():
+            row = value[outside][0].tolist()
+            raise InvalidState(f"{self.name} {row} is outside the task's range, {low.tolist()} to {high.tolist()}")
+        if self.apart_m:
+            gaps = np.hypot(value[:, 0] - value[:, 3], value[:, 1] - value[:, 4])
+            if (gaps < self.apart_m).any():
+                raise InvalidState(
+                    f"{self.name} {value[gaps.argmin()].tolist()} puts object and goal {gaps.min():.3f} m apart in xy;"
+                    f" the task asks for at least {self.apart_m} m"
+                )
+
 
 def scene(name: str) -> Scene:
     """Return one of the original's scenes with the weld as the original sets it at run time."""
@@ -96,15 +114,19 @@ class MetaWorldTask(Task):
         tcp_init: Where the original notes the fingertips after settling ``(3,)`` [m]; rewards scale with it.
         position: Source of the observed object position.
         quaternion: Source of the observed quaternion, None for zeros.
+        second: Source of the second object's position, None for zeros.
+        second_quaternion: Source of its quaternion, None for zeros.
     """
 
-    control = MocapDelta(low=HAND_LOW_M, high=HAND_HIGH_M, grip={"r_close": (-1.0, 1.0), "l_close": (1.0, -1.0)})
+    control = MocapDelta(low=HAND_LOW_M, high=HAND_HIGH_M, grip=GRIP)
     substeps = 5
     camera = "corner2"
     hand_init: ClassVar[tuple[float, float, float]]
     tcp_init: ClassVar[tuple[float, float, float]]
     position: ClassVar[Source]
     quaternion: ClassVar[Source | None] = None
+    second: ClassVar[Source | None] = None
+    second_quaternion: ClassVar[Source | None] = None
 
     def target(self, state: State, vector: Array) -> Array:
         """Return the goal ``(n, 3)`` for random vectors ``(n, K)``."""
@@ -113,6 +135,10 @@ class MetaWorldTask(Task):
     def constants(self, state: State, memory: Memory, vector: Array) -> Memory:
         """Return what the reward needs of the episode's start, ``(n, ...)`` each."""
         return {}
+
+    def object_position(self, state: State) -> Array:
+        """Return the observed object position ``(N, 3)``."""
+        return self.position.read(state).pos + self.position.offset
 
     def begin(self, state: State, sample: Mapping[str, Array]) -> Memory:
         """Return frame, goal and the reward's constants."""
@@ -155,9 +181,13 @@ class MetaWorldTask(Task):
         arm *= OPENING_SCALE
         np.maximum(arm, OBSERVED_LOW, out=arm)
         np.minimum(arm, OBSERVED_HIGH, out=arm)
-        np.add(self.position.read(state).pos, self.position.offset, out=frame[:, 4:7])
+        frame[:, 4:7] = self.object_position(state)
         if self.quaternion is not None:
             frame[:, 7:11] = self.quaternion.read(state).quat[:, self.quaternion.order]
+        if self.second is not None:
+            np.add(self.second.read(state).pos, self.second.offset, out=frame[:, 11:14])
+        if self.second_quaternion is not None:
+            frame[:, 14:18] = self.second_quaternion.read(state).quat[:, self.second_quaternion.order]
         return frame
 
 

@@ -1,0 +1,1 @@
+"""Tasks with the other buttons: button-press, button-press-wall, button-press-topdown-wall."""

@@ -1,0 +1,1 @@
+"""Tasks with the coffee machine: coffee-button, coffee-pull, coffee-push."""

@@ -1,0 +1,1 @@
+"""Tasks with doors and locks: door-close, door-lock, door-unlock."""

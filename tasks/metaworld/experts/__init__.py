@@ -1,0 +1,37 @@
+"""Scripted experts for Meta-World: pure, batched functions of the observation alone, by task name."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from metasim.tasks.metaworld.experts import (
+    blocks,
+    buttons,
+    coffee,
+    doors,
+    furniture,
+    handles,
+    placing,
+    plates,
+    sliding,
+    tools,
+    turning,
+)
+from metasim.tasks.metaworld.experts.plan import LISTED, Expert
+
+EXPERTS: Mapping[str, Expert] = MappingProxyType(LISTED)
+
+__all__ = [
+    "EXPERTS",
+    "Expert",
+    "blocks",
+    "buttons",
+    "coffee",
+    "doors",
+    "furniture",
+    "handles",
+    "placing",
+    "plates",
+    "sliding",
+    "tools",
+    "turning",
+]

@@ -1,0 +1,1 @@
+"""Plans for the coffee machine: coffee-button, coffee-pull, coffee-push."""

@@ -1,0 +1,1 @@
+"""Plans for doors and locks: door-close, door-lock, door-unlock."""

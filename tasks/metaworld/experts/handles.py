@@ -1,0 +1,1 @@
+"""Plans for handles: handle-press, handle-press-side, handle-pull, handle-pull-side."""

@@ -1,0 +1,1 @@
+"""Plans for the plate: plate-slide, plate-slide-side, plate-slide-back, plate-slide-back-side."""

@@ -1,0 +1,1 @@
+"""Plans for tools and parts: assembly, disassemble, hammer, stick-push, stick-pull, peg-unplug-side."""

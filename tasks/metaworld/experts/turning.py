@@ -1,0 +1,1 @@
+"""Plans for what turns: faucet-open, faucet-close, dial-turn, lever-pull."""

@@ -1,0 +1,1 @@
+"""Tasks with handles: handle-press, handle-press-side, handle-pull, handle-pull-side."""

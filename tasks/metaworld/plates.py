@@ -1,0 +1,1 @@
+"""Tasks with the plate: plate-slide, plate-slide-side, plate-slide-back, plate-slide-back-side."""

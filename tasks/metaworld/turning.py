@@ -1,0 +1,1 @@
+"""Tasks with what turns: faucet-open, faucet-close, dial-turn, lever-pull."""
