@@ -1,9 +1,11 @@
 """Meta-World: the original's scenes, observations, actions, rewards and success rules, on every engine."""
 
 from metasim.tasks.metaworld import (
+    assembly,
     blocks,
     buttons,
     coffee,
+    containers,
     doors,
     furniture,
     handles,
@@ -36,9 +38,11 @@ __all__ = [
     "EXPERTS",
     "MT10",
     "MetaWorldTask",
+    "assembly",
     "blocks",
     "buttons",
     "coffee",
+    "containers",
     "doors",
     "furniture",
     "handles",

@@ -1,1 +1,1 @@
-"""Tasks with tools and parts: assembly, disassemble, hammer, stick-push, stick-pull, peg-unplug-side."""
+"""Tasks with tools: hammer, stick-push, stick-pull."""

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from metasim.tasks.metaworld.experts import (
+    assembly,
     blocks,
     buttons,
     coffee,
+    containers,
     doors,
     furniture,
     handles,
@@ -23,9 +25,11 @@ EXPERTS: Mapping[str, Expert] = MappingProxyType(LISTED)
 __all__ = [
     "EXPERTS",
     "Expert",
+    "assembly",
     "blocks",
     "buttons",
     "coffee",
+    "containers",
     "doors",
     "furniture",
     "handles",

@@ -1,4 +1,1 @@
-"""Plans for objects carried to a place.
-
-These are pick-place-wall, pick-out-of-hole, bin-picking, shelf-place, hand-insert, basketball, box-close.
-"""
+"""Plans for objects carried to a place: pick-place-wall, pick-out-of-hole, shelf-place, hand-insert."""

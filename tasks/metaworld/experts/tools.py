@@ -1,1 +1,1 @@
-"""Plans for tools and parts: assembly, disassemble, hammer, stick-push, stick-pull, peg-unplug-side."""
+"""Plans for tools: hammer, stick-push, stick-pull."""

@@ -1,0 +1,1 @@
+"""Tasks with parts that fit each other: assembly, disassemble, peg-unplug-side."""

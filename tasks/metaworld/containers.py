@@ -1,0 +1,1 @@
+"""Tasks with containers: bin-picking, basketball, box-close."""

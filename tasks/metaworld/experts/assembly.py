@@ -1,0 +1,1 @@
+"""Plans for parts that fit each other: assembly, disassemble, peg-unplug-side."""

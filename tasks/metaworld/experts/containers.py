@@ -1,0 +1,1 @@
+"""Plans for containers: bin-picking, basketball, box-close."""
