@@ -24,7 +24,7 @@ MAY = {
     "metasim.control": {"core"},
     "metasim.disturb": {"core"},
     "metasim.randomize": {"core", "model", "disturb"},
-    "metasim.envs": {"core", "model", "control", "randomize", "disturb"},
+    "metasim.envs": {"core", "model", "control", "randomize", "disturb", "work"},
     "metasim.work": {"core"},
     "metasim.view": {"core", "envs"},
     "metasim.conformance": {"core", "model", "envs"},  # the engine under test comes by name

@@ -2,10 +2,11 @@
 
 from metasim.core.registration import register_ids
 from metasim.envs.episodes import Episodes
+from metasim.envs.group import EpisodeGroup, GroupVectorEnv
 from metasim.envs.registration import make, make_vec
 from metasim.envs.single import TaskEnv
 from metasim.envs.vector import VectorTaskEnv
 
-__all__ = ["Episodes", "TaskEnv", "VectorTaskEnv", "make", "make_vec"]
+__all__ = ["EpisodeGroup", "Episodes", "GroupVectorEnv", "TaskEnv", "VectorTaskEnv", "make", "make_vec"]
 
 register_ids()

@@ -151,7 +151,13 @@ class Episodes:
             InvalidAction: For a wrong shape or values that are not finite; no world is stepped.
             NotReady: Before the first reset or after ``close``.
         """
-        action = self._checked(action)
+        if not self._running or self._closed:
+            self._open()
+            raise NotReady("step was called before reset; call reset() first")
+        return self.advance(checked_action(action, (self.num_worlds, self.action_size)))
+
+    def advance(self, action: Array) -> Step:
+        """Advance every world by one action ``(N, A)`` that has been checked; the bare ``step``."""
         backend, task = self.backend, self.task
         self.control.apply(action, backend.state)
         state = backend.step(task.substeps)
@@ -166,9 +172,32 @@ class Episodes:
             observation, reward, success, terminated = self._failed(observation, reward, success, terminated)
         return Step(observation, reward, success, terminated, self.elapsed >= self.horizon)
 
+    @property
+    def failures(self) -> Mapping[int, str]:
+        """World to reason, for worlds that failed."""
+        return self.backend.failures
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Names of the cameras."""
+        return tuple(self.model.info.cameras)
+
+    @property
+    def classes(self) -> Mapping[str, type[Task]]:
+        """The task by its id."""
+        return {self.task.id: type(self.task)}
+
+    def task_of(self, row: int) -> str:
+        """Return the id of the task that a world runs."""
+        return self.task.id
+
     def failure(self, world: int) -> str | None:
         """Return why a world failed, or None."""
         return self.backend.failures.get(int(world))
+
+    def render(self, camera: str, height: int, width: int, worlds: Array | None = None) -> Array:
+        """Return pictures ``(n, H, W, 3)`` uint8."""
+        return self.backend.render(camera, width=width, height=height, worlds=worlds).rgb
 
     def snapshot(self) -> dict[str, Any]:
         """Return an exact copy of all worlds with memory, control and clocks."""
@@ -214,19 +243,6 @@ class Episodes:
             settled = one.dump()
         self.backend.load_dump(np.repeat(settled, self.num_worlds, axis=0))
 
-    def _checked(self, action: Array) -> Array:
-        if not self._running or self._closed:
-            self._open()
-            raise NotReady("step was called before reset; call reset() first")
-        array = np.asarray(action, dtype=np.float32)
-        if array.shape != (self.num_worlds, self.action_size):
-            raise InvalidAction(f"action must have shape {(self.num_worlds, self.action_size)}, got {array.shape}")
-        clipped = np.minimum(np.maximum(array, -1.0), 1.0)
-        if not np.isfinite(array).all():
-            bad = np.flatnonzero(~np.isfinite(array).all(axis=1)).tolist()
-            raise InvalidAction(f"action has values that are not finite in worlds {bad}; no world was stepped")
-        return clipped
-
     def _open(self) -> None:
         if self._closed:
             raise NotReady("this environment is closed; make a new one")
@@ -253,3 +269,28 @@ class Episodes:
             for k, v in observation.items()
         }
         return clean, np.where(failed, 0.0, reward), success & ~failed, terminated | failed
+
+
+def checked_action(action: Array, shape: tuple[int, int]) -> Array:
+    """Return the action ``(N, A)`` as float32, clipped to [-1, 1].
+
+    Raises:
+        InvalidAction: For a wrong shape or type, or values that are not finite.
+    """
+    array = as_action(action, shape)
+    clipped = np.minimum(np.maximum(array, -1.0), 1.0)
+    if not np.isfinite(array).all():
+        bad = np.flatnonzero(~np.isfinite(array).all(axis=1)).tolist()
+        raise InvalidAction(f"action has values that are not finite in worlds {bad}; no world was stepped")
+    return clipped
+
+
+def as_action(action: Array, shape: tuple[int, ...]) -> Array:
+    """Return the action as float32 of a shape, or raise InvalidAction."""
+    try:
+        array = np.asarray(action, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise InvalidAction(f"action must be numbers of shape {shape}, got {action!r}: {error}") from error
+    if array.shape != shape:
+        raise InvalidAction(f"action must have shape {shape}, got {array.shape}")
+    return array

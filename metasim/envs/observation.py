@@ -5,17 +5,34 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
 
-from metasim.core.backend import Backend
-from metasim.core.errors import InvalidConfig
+from metasim.core.errors import InvalidConfig, UnknownName
 from metasim.core.task import Task
 
 Array = Any
 MODES = ("state", "dict", "pixels")
+
+
+class Source(Protocol):
+    """What an observer needs of episodes."""
+
+    @property
+    def classes(self) -> Mapping[str, type[Task]]:
+        """The tasks by id."""
+        ...
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Names of the cameras."""
+        ...
+
+    def render(self, camera: str, height: int, width: int, worlds: Array | None = None) -> Array:
+        """Return pictures ``(n, H, W, 3)``."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,21 +50,20 @@ class Observer:
     """Turns named observations into what ``obs_mode`` asks for.
 
     Args:
-        task: The task.
-        example: One observation of it, name to ``(n, K)``.
+        source: The episodes observed; they draw the pixels, too.
+        example: One observation of them, name to ``(n, K)``.
         mode: ``"state"`` (a flat float64 Box), ``"dict"`` or ``"pixels"`` (uint8 ``(H, W, 3)``).
-        backend: Draws the pixels.
         camera: Camera of the pixels.
         size: Height and width of the pixels.
     """
 
     def __init__(
-        self, task: Task, example: Mapping[str, Array], mode: str, backend: Backend, camera: str, size: tuple[int, int]
+        self, source: Source, example: Mapping[str, Array], mode: str, camera: str, size: tuple[int, int]
     ) -> None:
         if mode not in MODES:
             raise InvalidConfig(f"obs_mode must be one of {list(MODES)}, got {mode!r}")
-        self.mode, self._backend, self._camera, self._size = mode, backend, camera, size
-        self.layout = _layout(task, example)
+        self.mode, self._source, self._camera, self._size = mode, source, camera, size
+        self.layout = _layout(source.classes, example)
         low = np.concatenate([c.low for c in self.layout])
         high = np.concatenate([c.high for c in self.layout])
         if mode == "state":
@@ -56,7 +72,8 @@ class Observer:
             boxes = {c.name: gym.spaces.Box(np.array(c.low), np.array(c.high), dtype=np.float64) for c in self.layout}
             self.space = gym.spaces.Dict(OrderedDict(boxes))  # a plain dict would be sorted by name
         else:
-            backend.info.index("camera", camera)
+            if camera not in source.cameras:
+                raise UnknownName("camera", camera, source.cameras)
             self.space = gym.spaces.Box(0, 255, (*size, 3), np.uint8)
 
     def __call__(self, observation: Mapping[str, Array], worlds: Array | None = None) -> Any:
@@ -66,7 +83,7 @@ class Observer:
         if self.mode == "dict":
             return {name: np.array(value, dtype=np.float64) for name, value in observation.items()}
         height, width = self._size
-        return self._backend.render(self._camera, width=width, height=height, worlds=worlds).rgb
+        return self._source.render(self._camera, height, width, worlds)
 
     def empty(self, num_worlds: int) -> Any:
         """Return zeros of the batched observation."""
@@ -89,14 +106,20 @@ def take_row(batch: Any, row: int) -> Any:
     return {name: value[row] for name, value in batch.items()} if isinstance(batch, dict) else batch[row]
 
 
-def _layout(task: Task, example: Mapping[str, Array]) -> tuple[Column, ...]:
-    bounds, columns, start = task.bounds(), [], 0
+def _layout(classes: Mapping[str, type[Task]], example: Mapping[str, Array]) -> tuple[Column, ...]:
+    """Return the columns; bounds are as wide as the widest of the tasks'."""
+    every = [cls().bounds() for cls in classes.values()]
+    columns, start = [], 0
     for name, value in example.items():
         if np.ndim(value) != 2:
-            raise InvalidConfig(f"observation {name!r} of task {task.id!r} must be (N, K), got shape {np.shape(value)}")
+            raise InvalidConfig(
+                f"observation {name!r} of task {next(iter(classes))!r} must be (N, K), got shape {np.shape(value)}"
+            )
         size = value.shape[1]
-        low, high = bounds.get(name, (np.full(size, -np.inf), np.full(size, np.inf)))
-        low, high = (np.broadcast_to(np.asarray(b, float), (size,)) for b in (low, high))
+        infinite = np.full(size, np.inf)
+        bounds = [b.get(name, (-infinite, infinite)) for b in every]
+        low = np.min([np.broadcast_to(np.asarray(b[0], float), (size,)) for b in bounds], axis=0)
+        high = np.max([np.broadcast_to(np.asarray(b[1], float), (size,)) for b in bounds], axis=0)
         columns.append(Column(name=name, start=start, size=size, low=tuple(low), high=tuple(high)))
         start += size
     return tuple(columns)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 
-from metasim.core.errors import InvalidAction, InvalidConfig
+from metasim.core.errors import InvalidConfig
 from metasim.core.task import Task
+from metasim.envs.episodes import as_action
 from metasim.envs.observation import take_row
 from metasim.envs.vector import VectorTaskEnv
 
@@ -35,7 +35,7 @@ class TaskEnv(gym.Env[Any, Any]):
         self.observer, self.camera = self._worlds.observer, self._worlds.camera
         self.render_mode = self._worlds.render_mode
         self.metadata = {k: v for k, v in self._worlds.metadata.items() if k != "autoreset_mode"}
-        self._shape = self.action_space.shape
+        self._shape: tuple[int, ...] = (self.episodes.action_size,)
 
     @property
     def task_description(self) -> str:
@@ -57,16 +57,14 @@ class TaskEnv(gym.Env[Any, Any]):
 
     def step(self, action: Array) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Apply one action ``(A,)``."""
-        array = np.asarray(action, dtype=np.float32)
-        if array.shape != self._shape:
-            raise InvalidAction(f"action must have shape {self._shape}, got {array.shape}")
-        s = self.episodes.step(array[None])
+        s = self.episodes.step(as_action(action, self._shape)[None])
         success = bool(s.success[0])
         info: dict[str, Any] = {"success": success, "is_success": success}
-        if self.episodes.backend.failures:
+        if self.episodes.failures:
             info["failure"] = self.episodes.failure(0)
         observation = take_row(self.observer(s.observation), 0)
-        return observation, float(s.reward[0]), bool(s.terminated[0]), bool(s.truncated[0]), info
+        terminated = bool(s.terminated[0]) or (success and self._worlds.ends_on_success)
+        return observation, float(s.reward[0]), terminated, bool(s.truncated[0]), info
 
     def render(self) -> Array | None:
         """Return an rgb picture ``(H, W, 3)``."""

@@ -20,22 +20,15 @@ Array = Any
 _RESET_OPTIONS = {"reset_mask", "episodes", "sample"}
 
 
-class VectorTaskEnv(VectorEnv[Any, Any, Any]):
-    """N worlds of one task.
-
-    ``reset(seed=s)`` makes world i run episode i of root seed s, then i + N, i + 2 N, ...; so one world or a thousand
-    see the same episodes. ``reset(seed=[...])`` gives each world a root seed of its own and episode 0.
+class EpisodesVectorEnv(VectorEnv[Any, Any, Any]):
+    """The vector environment around episodes, of one task or of several.
 
     Args:
-        task: Registered id or task class.
-        num_envs: N.
-        backend: Engine.
-        workers: Threads (MuJoCo) or processes (PyBullet) of the engine. A script that asks for processes needs the
-            usual ``if __name__ == "__main__"`` guard, since each of them imports it.
+        episodes: The worlds.
         obs_mode: ``"state"``, ``"dict"`` or ``"pixels"``.
         autoreset_mode: When finished worlds begin again.
+        terminate_on_success: Whether success ends an episode.
         split: ``"train"`` or ``"test"`` ranges of the factors.
-        horizon: Steps until truncation; None for the task's.
         camera: Camera of pictures; None for the task's.
         render_mode: ``"rgb_array"`` or None.
         width: Width of pictures.
@@ -44,15 +37,12 @@ class VectorTaskEnv(VectorEnv[Any, Any, Any]):
 
     def __init__(
         self,
-        task: str | type[Task],
-        num_envs: int = 1,
+        episodes: Any,
         *,
-        backend: str = "mujoco",
-        workers: int = 1,
         obs_mode: str = "state",
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        terminate_on_success: bool = False,
         split: str = "train",
-        horizon: int | None = None,
         camera: str | None = None,
         render_mode: str | None = None,
         width: int = 256,
@@ -62,17 +52,18 @@ class VectorTaskEnv(VectorEnv[Any, Any, Any]):
             raise InvalidConfig(f"render_mode must be 'rgb_array' or None, got {render_mode!r}")
         if split not in ("train", "test"):
             raise InvalidConfig(f"split must be 'train' or 'test', got {split!r}")
-        self.mode = _autoreset(autoreset_mode)
-        self.episodes = Episodes(task, backend, num_envs, workers=workers, horizon=horizon)
-        self.task, self.num_envs, self.split = self.episodes.task, num_envs, split
-        self.camera = camera or self.task.camera or next(iter(self.episodes.model.info.cameras), "")
+        self.mode, self.episodes, self.split = _autoreset(autoreset_mode), episodes, split
+        self.num_envs = num_envs = int(episodes.num_worlds)
+        self.ends_on_success = bool(terminate_on_success)
+        default = next(iter(episodes.classes.values())).camera
+        self.camera = camera or default or next(iter(episodes.cameras), "")
         self._size, self.render_mode = (height, width), render_mode
-        fps = round(1.0 / self.episodes.control_period_s)
+        fps = round(1.0 / episodes.control_period_s)
         self.metadata = {"render_modes": ["rgb_array"], "render_fps": fps, "autoreset_mode": self.mode}
-        example = self.episodes.example(self._seed(0, 0))
-        self.observer = Observer(self.task, example, obs_mode, self.episodes.backend, self.camera, self._size)
+        example = episodes.example(self._seed(0, 0, 0))
+        self.observer = Observer(episodes, example, obs_mode, self.camera, self._size)
         self.single_observation_space = self.observer.space
-        self.single_action_space = gym.spaces.Box(-1.0, 1.0, (self.episodes.action_size,), np.float32)
+        self.single_action_space = gym.spaces.Box(-1.0, 1.0, (episodes.action_size,), np.float32)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._root = np.zeros(num_envs, np.int64)
@@ -82,11 +73,6 @@ class VectorTaskEnv(VectorEnv[Any, Any, Any]):
         self._all = np.arange(num_envs)
         self._observation = self.observer.empty(num_envs)
         self._seeded = False
-
-    @property
-    def task_description(self) -> str:
-        """The instruction in words."""
-        return self.task.instruction
 
     @property
     def max_episode_steps(self) -> int:
@@ -121,6 +107,8 @@ class VectorTaskEnv(VectorEnv[Any, Any, Any]):
         s = self.episodes.step(actions)
         observation, reward, success = self.observer(s.observation), s.reward, s.success
         terminated, truncated = s.terminated.copy(), s.truncated
+        if self.ends_on_success:
+            terminated |= success
         if self.mode is AutoresetMode.NEXT_STEP and self._done.any():
             rows = np.flatnonzero(self._done)
             put_rows(observation, rows, self._begin(rows))
@@ -128,7 +116,7 @@ class VectorTaskEnv(VectorEnv[Any, Any, Any]):
             terminated, truncated = terminated & ~self._done, truncated & ~self._done
         info = self._success_info(success)
         done = terminated | truncated
-        if self.episodes.backend.failures:
+        if self.episodes.failures:
             self._report_failures(info)
         if self.mode is AutoresetMode.SAME_STEP and done.any():
             self._same_step(observation, info, done)
@@ -141,7 +129,7 @@ class VectorTaskEnv(VectorEnv[Any, Any, Any]):
         if self.render_mode is None:
             return None
         height, width = self._size
-        return tuple(self.episodes.backend.render(self.camera, width=width, height=height).rgb)
+        return tuple(self.episodes.render(self.camera, height, width))
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Return an attribute, or what a method returns, once per world."""
@@ -152,11 +140,11 @@ class VectorTaskEnv(VectorEnv[Any, Any, Any]):
         """Free the engine."""
         self.episodes.close()
 
-    def _seed(self, root: int, episode: int) -> EpisodeSeed:
-        return EpisodeSeed(root=int(root), task=self.task.id, episode=int(episode), split=self.split)
+    def _seed(self, root: int, episode: int, row: int) -> EpisodeSeed:
+        return EpisodeSeed(root=int(root), task=self.episodes.task_of(row), episode=int(episode), split=self.split)
 
     def _begin(self, rows: Array, sample: Mapping[str, Array] | None = None) -> Any:
-        seeds = [self._seed(int(self._root[i]), int(self._episode[i])) for i in rows]
+        seeds = [self._seed(int(self._root[i]), int(self._episode[i]), int(i)) for i in rows]
         observation = self.episodes.begin(rows, seeds, sample)
         self._episode[rows] += self._stride
         return self.observer(observation, rows)
@@ -204,9 +192,49 @@ class VectorTaskEnv(VectorEnv[Any, Any, Any]):
 
     def _report_failures(self, info: dict[str, Any]) -> None:
         reasons = np.full(self.num_envs, None, object)
-        for world, reason in self.episodes.backend.failures.items():
+        for world, reason in self.episodes.failures.items():
             reasons[world] = reason
         info["failure"], info["_failure"] = reasons, np.array([r is not None for r in reasons])
+
+
+class VectorTaskEnv(EpisodesVectorEnv):
+    """N worlds of one task.
+
+    ``reset(seed=s)`` makes world i run episode i of root seed s, then i + N, i + 2 N, ...; so one world or a thousand
+    see the same episodes. ``reset(seed=[...])`` gives each world a root seed of its own and episode 0.
+
+    Args:
+        task: Registered id or task class.
+        num_envs: N.
+        backend: Engine.
+        workers: Threads (MuJoCo) or processes (PyBullet) of the engine. A script that asks for processes needs the
+            usual ``if __name__ == "__main__"`` guard, since each of them imports it.
+        horizon: Steps until truncation; None for the task's.
+        **options: As for :class:`EpisodesVectorEnv`.
+    """
+
+    def __init__(
+        self,
+        task: str | type[Task],
+        num_envs: int = 1,
+        *,
+        backend: str = "mujoco",
+        workers: int = 1,
+        horizon: int | None = None,
+        **options: Any,
+    ) -> None:
+        episodes = Episodes(task, backend, num_envs, workers=workers, horizon=horizon)
+        try:
+            super().__init__(episodes, **options)
+        except BaseException:
+            episodes.close()
+            raise
+        self.task = episodes.task
+
+    @property
+    def task_description(self) -> str:
+        """The instruction in words."""
+        return self.task.instruction
 
 
 def _autoreset(mode: AutoresetMode | str) -> AutoresetMode:
