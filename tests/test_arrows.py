@@ -33,7 +33,8 @@ MAY = {
     "metasim.datasets": {"core", "envs", "work"},
     "metasim.policies": {"core", "envs", "disturb", "datasets"},
     "metasim.benchmarks": {"core", "envs", "work", "view", "datasets"},
-    "metasim.benchmarks.throughput": {"core", "control", "envs", "benchmarks"},
+    "metasim.benchmarks.metaworld": {"core", "envs", "work", "benchmarks"},
+    "metasim.benchmarks.throughput": {"core", "control", "envs", "work", "benchmarks"},
 }
 
 # Left: a library that decides how heavy or how portable a package is. Right: the packages that may import it.
@@ -47,7 +48,7 @@ ONLY_IN = {
     "ray": {"work", "cli"},
     "viser": {"view", "cli"},
     "trimesh": {"model", "backends.pybullet", "cli"},
-    "h5py": {"datasets", "cli"},
+    "h5py": {"datasets", "benchmarks.metaworld", "cli"},
 }
 CORE_LIBRARIES = {"numpy", "array_api_compat"}
 

@@ -12,7 +12,7 @@ from typing import TextIO
 
 import tyro
 
-from metasim.benchmarks.throughput.commands import BENCHMARKS, Output
+from metasim.benchmarks.throughput.commands import BENCHMARKS, Output, Page
 from metasim.core.errors import MetasimError
 
 OK, MISSED, USAGE = 0, 1, 2
@@ -21,7 +21,7 @@ OK, MISSED, USAGE = 0, 1, 2
 def main(argv: Sequence[str] | None = None, out: TextIO = sys.stdout) -> int:
     """Run a benchmark, write its report, and return the exit code; ``argv`` is without the program's name."""
     prog = "python -m metasim.benchmarks.throughput"
-    chosen: Output = tyro.extras.subcommand_cli_from_dict(
+    chosen: Output | Page = tyro.extras.subcommand_cli_from_dict(
         BENCHMARKS, prog=prog, args=argv, config=(tyro.conf.FlagCreatePairsOff,)
     )
     try:
@@ -29,6 +29,8 @@ def main(argv: Sequence[str] | None = None, out: TextIO = sys.stdout) -> int:
     except MetasimError as error:
         sys.stderr.write(f"error: {error}\n")
         return USAGE
+    if report is None or isinstance(chosen, Page):
+        return OK
     report.show(out, chosen.json)
     missed = [goal for goal in report.goals if not goal.reached(report.summary[goal.key])]
     return MISSED if chosen.check and missed else OK

@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import fnmatch
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
+
+import tyro
 
 from metasim.benchmarks.throughput.report import Report
 from metasim.benchmarks.throughput.rounds import Timing
+from metasim.core.errors import InvalidConfig
 from metasim.core.task import TASKS
 
 MT10 = tuple(
     f"metaworld/{name}-v3"
     for name in (
-        "reach",
-        "push",
-        "pick-place",
-        "door-open",
-        "drawer-open",
-        "drawer-close",
-        "button-press-topdown",
-        "peg-insert-side",
-        "window-open",
-        "window-close",
-    )
+        "reach push pick-place door-open drawer-open drawer-close button-press-topdown peg-insert-side window-open"
+        " window-close"
+    ).split()
 )
+
+
+def chosen_tasks(words: Sequence[str]) -> tuple[str, ...]:
+    """Return task ids for ids and globs, each once, in the order given.
+
+    Raises:
+        UnknownName: For an id that is not registered.
+        InvalidConfig: For a glob that matches nothing.
+    """
+    found: dict[str, None] = {}
+    for word in words:
+        if not set("*?[") & set(word):
+            TASKS[word]
+            found[word] = None
+            continue
+        matched = [task for task in TASKS if fnmatch.fnmatchcase(task, word)]
+        if not matched:
+            raise InvalidConfig(f"no task matches {word!r}; `metasim list tasks` says which there are")
+        found |= dict.fromkeys(matched)
+    return tuple(found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +66,7 @@ class Laps(Output):
     """What every comparison takes.
 
     Args:
-        tasks: Task ids; by default the ten of MT10.
+        tasks: Task ids, or globs such as 'metaworld/*'; by default the ten of MT10.
         seconds: What a round of one side should take.
         rounds: Rounds of every side.
     """
@@ -62,9 +78,7 @@ class Laps(Output):
     @property
     def chosen(self) -> tuple[str, ...]:
         """The tasks, checked."""
-        for task in self.tasks:
-            TASKS[task]
-        return self.tasks or MT10
+        return chosen_tasks(self.tasks or MT10)
 
     @property
     def timing(self) -> Timing:
@@ -115,8 +129,8 @@ class _Peer(Laps):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Envpool(_Peer):
-    """MuJoCo: the vector environment against envpool's.
+class _Vector(_Peer):
+    """What a comparison of vector environments takes.
 
     Args:
         num_envs: Worlds.
@@ -124,6 +138,7 @@ class Envpool(_Peer):
         warmup: Steps that pass before rounds with resets; None for one episode.
     """
 
+    peer: ClassVar[str]
     num_envs: int = 64
     threads: int = 2
     warmup: int | None = None
@@ -132,10 +147,63 @@ class Envpool(_Peer):
         """Measure."""
         from metasim.benchmarks.throughput import peers
 
-        tasks, python = self.chosen, self.interpreter("envpool")
-        return peers.run_envpool(
-            tasks, self.timing, python, num_envs=self.num_envs, threads=self.threads, warmup=self.warmup
+        tasks, python = self.chosen, self.interpreter(self.peer.partition("-")[0])
+        return peers.run_vector(
+            self.peer, tasks, self.timing, python, num_envs=self.num_envs, threads=self.threads, warmup=self.warmup
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Envpool(_Vector):
+    """MuJoCo: the vector environment against envpool's."""
+
+    peer: ClassVar[str] = "envpool"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetaworldVector(_Vector):
+    """MuJoCo: the vector environment against the original's environments in gymnasium's SyncVectorEnv."""
+
+    peer: ClassVar[str] = "metaworld-vector"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resets(_Peer):
+    """MuJoCo: new episodes in all worlds, from a new process, against the original's resets one by one.
+
+    Args:
+        num_envs: Worlds, and resets of the original.
+    """
+
+    num_envs: int = 64
+
+    def run(self) -> Report:
+        """Measure."""
+        from metasim.benchmarks.throughput import resets
+
+        return resets.run(self.chosen, self.timing.rounds, self.interpreter("metaworld"), num_envs=self.num_envs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixed(Laps):
+    """MuJoCo: worlds of different tasks in one environment against one environment per task.
+
+    Args:
+        num_envs: Worlds of the mixed environment; they are shared out evenly among the tasks.
+        single_envs: Worlds of each single-task environment.
+        workers: Processes of the mixed environment, and threads of the others.
+    """
+
+    num_envs: int = 100
+    single_envs: int = 64
+    workers: int = 2
+
+    def run(self) -> Report:
+        """Measure."""
+        from metasim.benchmarks.throughput import mixed
+
+        tasks = self.chosen if self.tasks else chosen_tasks(("metaworld/*",))
+        return mixed.run(tasks, self.timing, num_envs=self.num_envs, single_envs=self.single_envs, workers=self.workers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,10 +255,33 @@ class Startup(Output):
         return startup.run(imports=self.imports, starts=self.starts)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Write a page of documentation from reports.
+
+    Args:
+        files: Reports that other commands wrote with --json.
+        out: The Markdown file to write.
+    """
+
+    files: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+
+    def run(self) -> None:
+        """Write it."""
+        from metasim.benchmarks.throughput import page
+
+        page.write(self.files, self.out)
+
+
 BENCHMARKS: dict[str, Callable[..., Any]] = {
     "batch": Batch,
     "envpool": Envpool,
     "metaworld": Metaworld,
+    "metaworld-vector": MetaworldVector,
+    "mixed": Mixed,
     "pybullet": Pybullet,
+    "page": Page,
+    "resets": Resets,
     "startup": Startup,
 }

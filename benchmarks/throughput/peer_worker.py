@@ -86,7 +86,76 @@ class Metaworld:
         return {"steps": steps, "seconds": stepping, "reset_s": resetting / resets}
 
 
-PEERS = {"envpool": Envpool, "metaworld": Metaworld}
+class MetaworldVector:
+    """N environments of the original in gymnasium's ``SyncVectorEnv``, each with a goal of its own."""
+
+    def __init__(self, job: Job) -> None:
+        metaworld = importlib.import_module("metaworld")
+        gymnasium = importlib.import_module("gymnasium")
+        name, self.n, self.next = job["task"], job["num_envs"], 0
+        benchmark = metaworld.MT1(name, seed=0)
+
+        def make(i: int) -> Any:
+            env = benchmark.train_classes[name]()
+            env.set_task(benchmark.train_tasks[i % len(benchmark.train_tasks)])
+            return gymnasium.wrappers.TimeLimit(env, HORIZON)
+
+        mode = gymnasium.vector.AutoresetMode.SAME_STEP
+        makers = [lambda i=i: make(i) for i in range(self.n)]
+        self.env = gymnasium.vector.SyncVectorEnv(makers, autoreset_mode=mode)
+        self.actions = np.load(job["actions"])
+        self.env.reset()
+
+    def stagger(self, steps: int) -> dict[str, float]:
+        """Let some steps pass, and give the worlds' episodes ages of their own."""
+        self.env.reset()
+        for i in range(min(steps, 10)):
+            self.env.step(self.actions[i % len(self.actions)])
+        for k, env in enumerate(self.env.envs):
+            age = k * HORIZON // self.n
+            env._elapsed_steps = env.unwrapped.curr_path_length = age
+        return {}
+
+    def step(self, steps: int) -> dict[str, float]:
+        """Take some steps from wherever the worlds are; worlds whose episode is over begin another by themselves."""
+        env, actions, first = self.env, self.actions, self.next
+        start = time.perf_counter()
+        for i in range(first, first + steps):
+            env.step(actions[i % len(actions)])
+        self.next = first + steps
+        return {"steps": steps * self.n, "seconds": time.perf_counter() - start}
+
+    def fresh_step(self, steps: int) -> dict[str, float]:
+        """Take some steps from the beginning of episodes."""
+        self.env.reset()
+        return self.step(steps)
+
+
+class MetaworldResets:
+    """One environment of the original that begins episode after episode, each with another goal."""
+
+    def __init__(self, job: Job) -> None:
+        metaworld = importlib.import_module("metaworld")
+        self.benchmark = metaworld.MT1(job["task"], seed=0)
+        self.env = self.benchmark.train_classes[job["task"]]()
+
+    def step(self, steps: int) -> dict[str, float]:
+        """Begin some episodes; the bookkeeping of goals is not counted."""
+        seconds = 0.0
+        for i in range(steps):
+            self.env.set_task(self.benchmark.train_tasks[i % len(self.benchmark.train_tasks)])
+            start = time.perf_counter()
+            self.env.reset()
+            seconds += time.perf_counter() - start
+        return {"steps": steps, "seconds": seconds}
+
+
+PEERS = {
+    "envpool": Envpool,
+    "metaworld": Metaworld,
+    "metaworld-vector": MetaworldVector,
+    "metaworld-resets": MetaworldResets,
+}
 
 
 def main() -> None:
@@ -99,7 +168,7 @@ def main() -> None:
         try:
             if job["do"] == "make":
                 side = PEERS[job["peer"]](job)
-                answer = {"version": importlib.metadata.version(job["peer"])}
+                answer = {"version": importlib.metadata.version(job["peer"].partition("-")[0])}
             else:
                 answer = getattr(side, job["do"])(job["steps"])
         except Exception as error:  # handed to the caller, whatever it is

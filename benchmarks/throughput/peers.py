@@ -17,6 +17,10 @@ from metasim.benchmarks.throughput.rounds import Rounds, Timing, alternate, geom
 from metasim.benchmarks.throughput.sides import Single, Vector
 from metasim.core.errors import InvalidConfig
 
+VECTOR_GOALS = {
+    "envpool": (Goal(key="ratio", at_least=1.3), Goal(key="lowest_ratio", at_least=1.0)),
+    "metaworld-vector": (Goal(key="ratio", at_least=4.0),),
+}
 FRESH_STEPS = 450
 """Steps of a lap that begins with a reset: fewer than an episode has, so that none ends in it."""
 COLUMNS = (
@@ -29,7 +33,8 @@ COLUMNS = (
 )
 
 
-def run_envpool(
+def run_vector(
+    name: str,
     tasks: Sequence[str],
     timing: Timing,
     python: Path,
@@ -38,13 +43,24 @@ def run_envpool(
     threads: int = 2,
     warmup: int | None = None,
 ) -> Report:
-    """Compare vector environments, first within episodes, then with episodes that end and begin all the time."""
+    """Compare vector environments, first within episodes, then with episodes that end and begin all the time.
+
+    Args:
+        name: ``"envpool"``, or ``"metaworld-vector"`` for the original in gymnasium's ``SyncVectorEnv``.
+        tasks: Task ids of ours.
+        timing: How long to measure.
+        python: The peer's interpreter.
+        num_envs: Worlds of each side.
+        threads: Threads of ours, and of envpool's.
+        warmup: Steps that pass before rounds with resets; None for one episode.
+    """
     rows, versions = {}, {}
+    named = _camel if name == "envpool" else plain
     for task in tasks:
         ours = Vector(task, num_envs, threads)
-        setup = Setup(peer="envpool", task=_camel(task), actions=ours.actions, threads=threads)
+        setup = Setup(peer=name, task=named(task), actions=ours.actions, threads=threads)
         with _both(ours, python, setup) as peer:
-            versions["envpool"] = peer.version
+            versions[name.partition("-")[0]] = peer.version
             steps = pilot([ours.fresh_step, peer.fresh_step], timing.seconds, FRESH_STEPS)
             within = alternate({"ours": ours.fresh_step, "peer": peer.fresh_step}, steps, timing.rounds)
             passed = ours.horizon if warmup is None else warmup
@@ -52,7 +68,7 @@ def run_envpool(
             peer.stagger(passed)
             rows[task] = _row(within, alternate({"ours": ours.step, "peer": peer.step}, steps, timing.rounds))
     settings = {"num_envs": num_envs, "threads": threads, "seconds": timing.seconds, "rounds": timing.rounds}
-    return _report("envpool", settings, rows, versions, 1.3)
+    return _report(name, settings, rows, versions, VECTOR_GOALS[name])
 
 
 def run_metaworld(tasks: Sequence[str], timing: Timing, python: Path, *, limit: int = 2000) -> Report:
@@ -60,13 +76,19 @@ def run_metaworld(tasks: Sequence[str], timing: Timing, python: Path, *, limit: 
     rows, versions = {}, {}
     for task in tasks:
         ours = Single(task)
-        setup = Setup(peer="metaworld", task=_plain(task), actions=ours.actions[:, None])
+        setup = Setup(peer="metaworld", task=plain(task), actions=ours.actions[:, None])
         with _both(ours, python, setup) as peer:
             versions["metaworld"] = peer.version
             steps = pilot([ours.step, peer.step], timing.seconds, limit)
             rounds = alternate({"ours": ours.step, "peer": peer.step}, steps, timing.rounds)
             rows[task] = _row(rounds, rounds, ours.horizon)
-    return _report("metaworld", {"seconds": timing.seconds, "rounds": timing.rounds}, rows, versions, 1.5)
+    return _report(
+        "metaworld",
+        {"seconds": timing.seconds, "rounds": timing.rounds},
+        rows,
+        versions,
+        (Goal(key="ratio", at_least=1.5),),
+    )
 
 
 @contextlib.contextmanager
@@ -92,7 +114,7 @@ def _report(
     settings: Mapping[str, Any],
     rows: Mapping[str, Mapping[str, float]],
     versions: Mapping[str, str],
-    goal: float,
+    goals: Sequence[Goal],
 ) -> Report:
     ratios = ("ratio", "ratio_with_resets")
     return Report(
@@ -100,13 +122,16 @@ def _report(
         settings=settings,
         columns=COLUMNS,
         rows=rows,
-        summary={key: geometric_mean(row[key] for row in rows.values()) for key in ratios},
-        goals=(Goal(key="ratio", at_least=goal),),
+        summary={
+            **{key: geometric_mean(row[key] for row in rows.values()) for key in ratios},
+            "lowest_ratio": min(row["ratio"] for row in rows.values()),
+        },
+        goals=goals,
         versions=versions,
     )
 
 
-def _plain(task: str) -> str:
+def plain(task: str) -> str:
     """Return a task's name without the suite, ``metaworld/pick-place-v3`` to ``pick-place-v3``."""
     suite, _, name = task.partition("/")
     if suite != "metaworld":
@@ -116,5 +141,5 @@ def _plain(task: str) -> str:
 
 def _camel(task: str) -> str:
     """Return envpool's name of a task, ``metaworld/pick-place-v3`` to ``MetaWorld/PickPlace-v3``."""
-    name, _, version = _plain(task).rpartition("-")
+    name, _, version = plain(task).rpartition("-")
     return f"MetaWorld/{''.join(part.capitalize() for part in name.split('-'))}-{version}"

@@ -3,10 +3,22 @@
 from metasim.core.registration import register_ids
 from metasim.envs.episodes import Episodes
 from metasim.envs.group import EpisodeGroup, GroupVectorEnv
+from metasim.envs.making import benchmark_env
+from metasim.envs.protocol import ProtocolEnv
 from metasim.envs.registration import make, make_vec
 from metasim.envs.single import TaskEnv
 from metasim.envs.vector import VectorTaskEnv
 
-__all__ = ["EpisodeGroup", "Episodes", "GroupVectorEnv", "TaskEnv", "VectorTaskEnv", "make", "make_vec"]
+__all__ = [
+    "EpisodeGroup",
+    "Episodes",
+    "GroupVectorEnv",
+    "ProtocolEnv",
+    "TaskEnv",
+    "VectorTaskEnv",
+    "benchmark_env",
+    "make",
+    "make_vec",
+]
 
 register_ids()

@@ -49,6 +49,7 @@ class Episodes:
         num_worlds: N.
         workers: Threads or processes of the engine.
         horizon: Steps until truncation; None for the task's.
+        model: The task's scene, where it is compiled already.
 
     Raises:
         UnknownName: For an unknown task or engine.
@@ -63,6 +64,7 @@ class Episodes:
         *,
         workers: int = 1,
         horizon: int | None = None,
+        model: Model | None = None,
     ) -> None:
         cls = TASKS[task] if isinstance(task, str) else task
         self.task = cls()
@@ -70,7 +72,7 @@ class Episodes:
         if self.horizon < 1:
             raise InvalidConfig(f"horizon must be at least 1, got {horizon!r}")
         self.num_worlds = num_worlds
-        self.model: Model = compile_scene(cls.scene, cls.reads.merge(cls.control.reads()))
+        self.model = model or compile_scene(cls.scene, cls.reads.merge(cls.control.reads()))
         self.backend: Backend = BACKENDS[backend](num_worlds, workers=workers)
         self.backend.load(self.model)
         self.control = cls.control.bind(self.backend)

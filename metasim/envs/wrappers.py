@@ -139,7 +139,7 @@ class Recurrent(FlatWrapper):
 
 
 class NormalizeReward(VectorWrapper[Any, Any, Any, Any, Any]):
-    """Rewards divided by a running deviation, each world with its own.
+    """Rewards divided by a running deviation, each world with its own; ``info["raw_reward"]`` has them undivided.
 
     Args:
         env: The environment.
@@ -180,6 +180,7 @@ class NormalizeReward(VectorWrapper[Any, Any, Any, Any, Any]):
         else:
             scale = self._by_reward(reward, counted)
         self._done = terminated | truncated
+        info["raw_reward"], info["_raw_reward"] = reward, np.ones(self.num_envs, bool)
         return observation, reward / scale, terminated, truncated, info
 
     def _by_return(self, reward: Array, terminated: Array, counted: Array) -> Array:

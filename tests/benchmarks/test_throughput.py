@@ -18,7 +18,7 @@ import pytest
 from metasim.benchmarks.throughput import Goal, Lap, Report, Rounds, alternate, geometric_mean, mujoco_batch, pilot
 from metasim.benchmarks.throughput import pybullet_replay as replay
 from metasim.benchmarks.throughput.__main__ import main
-from metasim.benchmarks.throughput.commands import BENCHMARKS, MT10
+from metasim.benchmarks.throughput.commands import BENCHMARKS, MT10, chosen_tasks
 from metasim.benchmarks.throughput.peer_process import Peer, Setup
 from metasim.benchmarks.throughput.rounds import Timing
 from metasim.core.errors import EngineFailure, InvalidConfig
@@ -110,6 +110,39 @@ def test_an_unknown_task_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> Non
     assert "reach-v3" in capsys.readouterr().err
 
 
+def test_globs_choose_tasks_once_each() -> None:
+    chosen = chosen_tasks((REACH, "metaworld/reach-*", "metaworld/window-*"))
+    assert chosen[0] == REACH and len(chosen) == len(set(chosen))
+    assert "metaworld/window-open-v3" in chosen
+    with pytest.raises(InvalidConfig, match="no task matches 'metaworld/reech"):
+        chosen_tasks(("metaworld/reech*",))
+
+
+def test_mixed_compares_one_environment_with_one_per_task(tmp_path: Path) -> None:
+    words = ("--seconds", "0.02", "--rounds", "2", "--num-envs", "5", "--single-envs", "2", "--workers", "1")
+    found = measured("mixed", "--tasks", REACH, "metaworld/push-v3", *words)
+    assert [row["name"] for row in found["rows"]][2:] == [REACH, "metaworld/push-v3"]
+    assert found["summary"]["mixed_to_single"] > 0
+    (report := tmp_path / "mixed.json").write_text(json.dumps(found))
+    assert main(["page", str(report), "-o", str(tmp_path / "page.md")], io.StringIO()) == 0
+    page = (tmp_path / "page.md").read_text()
+    assert f"mixed to single: {found['summary']['mixed_to_single']:.2f} (wanted: at least 0.7" in page
+    assert all(f"{row['rate']:,.0f} |" in page for row in found["rows"])
+
+
+def test_too_few_worlds_for_the_tasks_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mixed", "--tasks", REACH, "metaworld/push-v3", "--num-envs", "1"], io.StringIO()) == 2
+    assert "1 worlds are too few for 2 tasks" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["no json", "{}", '{"benchmark": "other", "rows": []}'])
+def test_a_page_is_made_of_reports_only(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (file := tmp_path / "x.json").write_text(text)
+    assert main(["page", str(file), "-o", str(tmp_path / "page.md")], io.StringIO()) == 2
+    assert "x.json is" in capsys.readouterr().err
+    assert not (tmp_path / "page.md").exists()
+
+
 def test_batch_compares_with_both_bare_steps() -> None:
     found = measured("batch", *QUICK, "--num-envs", "4", "--warmup", "2")
     (row,) = found["rows"]
@@ -171,17 +204,18 @@ def test_a_peer_needs_an_environment_of_its_own(name: str, capsys: pytest.Captur
     assert "--make-venv" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["envpool", "metaworld"])
+@pytest.mark.parametrize("name", ["envpool", "metaworld", "metaworld-vector", "resets"])
 def test_against_a_peer(name: str) -> None:
-    variable = f"METASIM_{name.upper()}_PYTHON"
+    peer = "envpool" if name == "envpool" else "metaworld"
+    variable = f"METASIM_{peer.upper()}_PYTHON"
     python = os.environ.get(variable)
     if not python:
-        pytest.skip(f"{variable} names no interpreter that has {name}")
-    sizes = ("--num-envs", "4", "--warmup", "8") if name == "envpool" else ()
+        pytest.skip(f"{variable} names no interpreter that has {peer}")
+    vector = ("--num-envs", "4", "--warmup", "8")
+    sizes = {"envpool": vector, "metaworld-vector": vector, "metaworld": (), "resets": ("--num-envs", "2")}[name]
     found = measured(name, *QUICK, *sizes, "--python", python)
-    assert found["versions"][name] == {"envpool": "1.2.5", "metaworld": "3.1.1"}[name]
-    assert found["summary"].keys() == {"ratio", "ratio_with_resets"}
-    assert found["rows"][0]["ratio"] > 0
+    assert found["versions"][peer] == {"envpool": "1.2.5", "metaworld": "3.1.1"}[peer]
+    assert all(value > 0 for value in found["summary"].values())
 
 
 @pytest.fixture
