@@ -37,7 +37,7 @@ class Collect:
     The same command again finds the file and leaves it as it is; a killed run goes on where it stopped.
 
     Args:
-        tasks: Task ids, globs such as 'metaworld/*', or MT10.
+        tasks: Task ids, globs such as 'metaworld/*', or protocols such as MT10.
         out: The finished file.
         backend: Engine.
         policy: Name of the policy: expert, noisy-expert, random, zero.

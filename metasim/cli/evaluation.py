@@ -28,7 +28,7 @@ class Eval:
     With --out, results that are there already with the same settings are shown and left as they are.
 
     Args:
-        tasks: Task ids, globs such as 'metaworld/*', or MT10.
+        tasks: Task ids, globs such as 'metaworld/*', or protocols such as MT10.
         policy: Name of the policy: expert, noisy-expert, random, zero.
         backend: Engine.
         episodes: Episodes per task.

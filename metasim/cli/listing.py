@@ -109,10 +109,14 @@ def robots() -> list[dict[str, Any]]:
 
 
 def protocols() -> list[dict[str, Any]]:
-    """Return every benchmark protocol."""
-    from metasim.benchmarks.runner import PROTOCOLS
+    """Return what environments can be made of by id, and how results are measured."""
+    from metasim.benchmarks import metalearning, multitask
+    from metasim.benchmarks.runner import PROTOCOLS as MEASURED
+    from metasim.core.protocol import PROTOCOLS
 
-    return [{"protocol": name, "measures": text} for name, text in PROTOCOLS.items()]
+    made = [{"protocol": id, "tasks": len(p.tasks) or "yours", "about": p.summary} for id, p in PROTOCOLS.items()]
+    about = {**MEASURED, multitask.PROTOCOL: multitask.SUMMARY, metalearning.PROTOCOL: metalearning.SUMMARY}
+    return [*made, *({"protocol": name, "tasks": "any", "about": text} for name, text in about.items())]
 
 
 def _cell(value: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import tyro
 
-from metasim.core.errors import InvalidConfig
+from metasim.core.errors import InvalidConfig, UnknownName
 from metasim.core.task_files import exported, load_task_module
 
 Tasks = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="TASK...")]
@@ -22,16 +22,19 @@ Out = Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="PATH")]
 MaybeOut = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="PATH")]
 MaybeInt = Annotated[int | None, tyro.conf.arg(metavar="INT")]
 MaybeBackend = Annotated[str | None, tyro.conf.arg(metavar="STR")]
-SHORTHANDS = ("MT10",)
 
 
 def expand_tasks(words: Iterable[str]) -> tuple[str, ...]:
-    """Return task ids for ids, globs such as ``metaworld/*``, and ``MT10``; each once, in the order given.
+    """Return task ids for ids, globs such as ``metaworld/*``, and protocols; each once, in the order given.
+
+    A protocol may be written with or without its suite (``metaworld/MT50``, ``MT50``), and without its split
+    (``ML10``: both of them).
 
     Raises:
-        InvalidConfig: If there are none, or a glob matches nothing.
+        InvalidConfig: If there are none, a glob matches nothing, or a protocol leaves its tasks to the user.
         UnknownName: For an id that is not registered, with the nearest ones.
     """
+    from metasim.core.protocol import PROTOCOLS
     from metasim.core.task import TASKS
 
     found: dict[str, None] = {}
@@ -40,22 +43,38 @@ def expand_tasks(words: Iterable[str]) -> tuple[str, ...]:
     if not found:
         raise InvalidConfig("name at least one task; `metasim list tasks` says which there are")
     for name in found:
+        if name not in TASKS:
+            raise UnknownName("task or protocol", name, [*TASKS, *PROTOCOLS])
         TASKS[name]
     return tuple(found)
 
 
 def _expand(word: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    if word.upper() in SHORTHANDS:
-        from metasim.tasks.metaworld import MT10
-
-        return MT10
+    if word in names:
+        return (word,)
     if any(sign in word for sign in "*?["):
         matched = tuple(name for name in names if fnmatch.fnmatchcase(name, word))
         if not matched:
             suites = sorted({name.partition("/")[0] for name in names})
             raise InvalidConfig(f"no task matches {word!r}; suites: {suites}")
         return matched
-    return (word,)
+    return _protocol_tasks(word) or (word,)
+
+
+def _protocol_tasks(word: str) -> tuple[str, ...]:
+    """Return the tasks of the protocols that ``word`` means, none if it means none."""
+    from metasim.core.protocol import PROTOCOLS
+
+    meant = [id for id in PROTOCOLS if word.lower() in _spellings(id)]
+    tasks = tuple(dict.fromkeys(task for id in meant for task in PROTOCOLS[id].tasks))
+    if meant and not tasks:
+        raise InvalidConfig(f"{word} leaves its tasks to you: name those instead, for example metaworld/reach-v3")
+    return tasks
+
+
+def _spellings(id: str) -> set[str]:
+    whole, bare = id.lower(), id.lower().partition("/")[2]
+    return {spelt.removesuffix(end) for spelt in (whole, bare) for end in ("", "-train", "-test")}
 
 
 @contextlib.contextmanager

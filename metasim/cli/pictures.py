@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from metasim.cli.options import MaybeInt, MaybeOut, OneTask, TaskModules, expand_tasks
+from metasim.cli.options import MaybeInt, MaybeOut, OneTask, TaskModules, Tasks, expand_tasks
 from metasim.cli.output import note, plain, stdout_kept
 from metasim.cli.progress import Bars
 from metasim.core.errors import InvalidConfig
@@ -21,23 +21,25 @@ Size = Annotated[tuple[int, int], tyro.conf.arg(metavar="WIDTH HEIGHT")]
 
 @dataclass(frozen=True, kw_only=True)
 class Render:
-    """Draw a task at the start of an episode and write a PNG file.
+    """Draw tasks at the start of an episode; one picture, or a sheet of several, each with its name.
 
     Args:
-        task: Task id.
+        tasks: Task ids, globs such as 'metaworld/*', or MT10.
         backend: Engine.
-        camera: Name of the camera; empty for the task's.
-        size: Width and height in pixels.
+        camera: Name of the camera; empty for each task's.
+        size: Width and height of one task's picture in pixels.
+        columns: Columns of a sheet.
         seed: Root seed.
         episode: Index of the episode under that seed.
-        out: The file; TASK_BACKEND.png if not given.
+        out: A .png or .jpg file; TASK_BACKEND.png if not given.
         task_module: A file that registers tasks; may be given several times.
     """
 
-    task: OneTask
+    tasks: Tasks
     backend: str = "mujoco"
     camera: str = ""
     size: Size = (480, 480)
+    columns: int = 5
     seed: int = 0
     episode: int = 0
     out: MaybeOut = None
@@ -45,17 +47,29 @@ class Render:
 
     def run(self) -> int:
         """Draw and write."""
-        task = one_task(self.task)
-        out = self.out or Path(f"{slug(task)}_{self.backend}.png")
-        if out.suffix.lower() != ".png":
-            raise InvalidConfig(f"render writes PNG: --out must end in .png, got {str(out)!r}")
-        from metasim.view import png
+        tasks = expand_tasks(self.tasks)
+        name = slug(tasks[0]) if len(tasks) == 1 else f"{len(tasks)}-tasks"
+        out = self.out or Path(f"{name}_{self.backend}.png")
+        if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+            raise InvalidConfig(f"render writes PNG or JPEG: --out must end in .png or .jpg, got {str(out)!r}")
+        if self.columns < 1:
+            raise InvalidConfig(f"columns must be at least 1, got {self.columns}")
+        from metasim.view import grid, jpeg, label, png
         from metasim.work import write_atomically
 
-        with stdout_kept():
-            drawn = first_picture(task, self.backend, self.camera, self.size, self.seed, self.episode)
-        write_atomically(out, png(drawn.rgb))
-        note(f"camera {drawn.camera}, drawn by {drawn.renderer}")
+        drawn = []
+        with stdout_kept(), Bars("pictures") as bars:
+            for k, task in enumerate(tasks):
+                drawn.append(first_picture(task, self.backend, self.camera, self.size, self.seed, self.episode))
+                if len(tasks) > 1:
+                    bars.show("drawing", (k + 1) / len(tasks), task)
+        rgb = drawn[0].rgb
+        if len(tasks) > 1:
+            cells = [label(picture.rgb, short(task)) for picture, task in zip(drawn, tasks, strict=True)]
+            rgb = grid(cells, min(self.columns, len(cells)))
+        write_atomically(out, png(rgb) if out.suffix.lower() == ".png" else jpeg(rgb))
+        cameras = dict.fromkeys(picture.camera for picture in drawn)
+        note(f"camera {', '.join(cameras)}, drawn by {drawn[0].renderer}")
         plain(str(out))
         return 0
 
@@ -153,6 +167,11 @@ def first_picture(task: str, backend: str, camera: str, size: tuple[int, int], s
         return picture(episodes, camera, size)
     finally:
         episodes.close()
+
+
+def short(task: str) -> str:
+    """Return a task's name without suite and version."""
+    return task.partition("/")[2].rpartition("-v")[0]
 
 
 def slug(task: str) -> str:

@@ -1,6 +1,6 @@
 """Pictures and videos of episodes."""
 
-from metasim.view.pictures import Picture, grid, label, picture, png, strip
+from metasim.view.pictures import Picture, grid, jpeg, label, picture, png, strip
 from metasim.view.video import Recording, ffmpeg, gif, mp4, record, write_mp4
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "ffmpeg",
     "gif",
     "grid",
+    "jpeg",
     "label",
     "mp4",
     "picture",

@@ -107,6 +107,15 @@ def png(rgb: Array) -> bytes:
     return buffer.getvalue()
 
 
+def jpeg(rgb: Array, quality: int = 85) -> bytes:
+    """Return a picture as the bytes of a JPEG file."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(_checked(rgb)).save(buffer, format="JPEG", quality=quality, optimize=True)
+    return buffer.getvalue()
+
+
 def label(rgb: Array, text: str) -> Array:
     """Return the picture with a line of text above it."""
     from PIL import Image, ImageDraw, ImageFont

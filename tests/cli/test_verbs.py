@@ -58,9 +58,20 @@ def test_render(run, my_task) -> None:
         assert picture.size == (48, 32)
 
 
-def test_render_refuses_what_is_no_png(run, my_task) -> None:
-    ran = run("render", *my_task, "--out", "a.jpg")
+def test_render_draws_a_sheet_of_several_tasks(run) -> None:
+    tasks = ("metaworld/reach-v3", "metaworld/push-v3", "metaworld/door-open-v3")
+    ran = run("render", *tasks, "--size", 40, 30, "--columns", 2, "--out", "sheet.jpg")
+    assert (ran.code, ran.out) == (0, "sheet.jpg\n")
+    with Image.open("sheet.jpg") as sheet:
+        assert sheet.format == "JPEG"
+        assert sheet.width == 80 and 60 < sheet.height < 120
+
+
+def test_render_refuses_what_is_no_picture(run, my_task) -> None:
+    ran = run("render", *my_task, "--out", "a.mp4")
     assert ran.code == 2 and ".png" in ran.err
+    ran = run("render", *my_task, "--columns", 0)
+    assert ran.code == 2 and "columns" in ran.err
 
 
 def test_play_says_in_the_file_name_how_it_went(run, my_task) -> None:
