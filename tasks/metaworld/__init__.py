@@ -11,32 +11,20 @@ from metasim.tasks.metaworld import (
     handles,
     placing,
     plates,
+    protocols,
     sliding,
     tools,
     turning,
 )
 from metasim.tasks.metaworld.experts import EXPERTS
 from metasim.tasks.metaworld.family import MetaWorldTask
-
-MT10 = tuple(
-    f"metaworld/{name}-v3"
-    for name in (
-        "reach",
-        "push",
-        "pick-place",
-        "door-open",
-        "drawer-open",
-        "drawer-close",
-        "button-press-topdown",
-        "peg-insert-side",
-        "window-open",
-        "window-close",
-    )
-)
+from metasim.tasks.metaworld.protocols.lists import MT10, MT25, MT50
 
 __all__ = [
     "EXPERTS",
     "MT10",
+    "MT25",
+    "MT50",
     "MetaWorldTask",
     "assembly",
     "blocks",
@@ -48,6 +36,7 @@ __all__ = [
     "handles",
     "placing",
     "plates",
+    "protocols",
     "sliding",
     "tools",
     "turning",

@@ -8,7 +8,7 @@ All rewards are the original's V2 rewards, in [0, 10].
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -51,6 +51,7 @@ class Push(MetaWorldTask):
 
     start = puck_start(2)
     caging = Caging(object_radius_m=0.015, pad_distance_m=0.05, xz_m=0.005)
+    success_m: ClassVar[float] = 0.05
 
     def target(self, state: State, vector: Array) -> Array:
         """Return the drawn xy at the puck's height."""
@@ -58,7 +59,7 @@ class Push(MetaWorldTask):
 
     def constants(self, state: State, memory: Memory, vector: Array) -> Memory:
         """Return the caging constants and d at reset."""
-        object0 = np.array(state.body("obj").pos)
+        object0 = memory["frame"][:, 4:7].copy()
         return {**self.caging.constants(np.array(self.tcp_init), object0), "d0": distance(object0, memory["goal"])}
 
     def reward(self, state: State, memory: Memory, action: Array) -> Array:
@@ -71,8 +72,8 @@ class Push(MetaWorldTask):
         return np.where(d < 0.05, REACHED, reward)
 
     def success(self, state: State, memory: Memory) -> Array:
-        """Compare d with 5 cm."""
-        return distance(memory["frame"][:, 4:7], memory["goal"]) <= 0.05
+        """Compare d with the task's bound."""
+        return distance(memory["frame"][:, 4:7], memory["goal"]) <= self.success_m
 
 
 @task("pick-place", "sawyer_pick_place_v3", "pick up the puck and hold it at the goal",

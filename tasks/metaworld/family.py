@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,6 +22,7 @@ from metasim.core.errors import InvalidState
 from metasim.core.factors import Uniform
 from metasim.core.reads import Reads
 from metasim.core.rewards import distance
+from metasim.core.rotation import quat_mul
 from metasim.core.scene import Asset, Physics, Scene, Weld
 from metasim.core.state import Frame, State
 from metasim.core.task import Memory, Prelude, Task
@@ -51,16 +53,32 @@ class Source:
     name: str
     offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
     order: tuple[int, int, int, int] = WXYZ
+    turned: tuple[float, float, float, float] | None = None  # wxyz, a fixed rotation seen from the body, site or geom
 
     def read(self, state: State) -> Frame:
         """Return the frame ``(N, ...)``."""
         return getattr(state, self.kind)(self.name)
+
+    def quaternion(self, state: State) -> Array:
+        """Return the quaternion ``(N, 4)`` in this source's order.
+
+        The original computes those in the order xyzw from a rotation matrix, so that the largest component is positive.
+        """
+        quat = self.read(state).quat
+        quat = quat[:, self.order] if self.turned is None else np.vecdot(quat[:, None, :], self._rows)
+        if self.order == XYZW:
+            quat[quat.max(axis=1) + quat.min(axis=1) < 0.0] *= -1.0
+        return quat
 
     @property
     def reads(self) -> Reads:
         """Return what must be declared."""
         names = {kinds: (self.name,) for kind, kinds in _KINDS.items() if kind == self.kind}
         return Reads(**names)  # type: ignore[arg-type]
+
+    @cached_property
+    def _rows(self) -> Array:
+        return quat_mul(np.eye(4), np.array(self.turned)).T[list(self.order)]
 
 
 @dataclass(frozen=True)
@@ -69,15 +87,17 @@ class RandomVector(Uniform):
 
     Args:
         apart_m: Least distance between the xy of the first and the second point; 0 for no second point.
+        apart_from: The xy of a fixed point that the first is kept apart from instead, None for the second point.
     """
 
     apart_m: float = 0.0
+    apart_from: tuple[float, float] | None = None
 
     def sample(self, rng: np.random.Generator, split: str) -> Array:
         """Draw one vector ``(K,)``."""
         while True:
             vector = super().sample(rng, split)
-            if not self.apart_m or np.hypot(*(vector[:2] - vector[3:5])) >= self.apart_m:
+            if not self.apart_m or self._gap(vector) >= self.apart_m:
                 return vector
 
     def check(self, value: Array) -> None:
@@ -88,12 +108,16 @@ class RandomVector(Uniform):
             row = value[outside][0].tolist()
             raise InvalidState(f"{self.name} {row} is outside the task's range, {low.tolist()} to {high.tolist()}")
         if self.apart_m:
-            gaps = np.hypot(value[:, 0] - value[:, 3], value[:, 1] - value[:, 4])
+            gaps = self._gap(value)
             if (gaps < self.apart_m).any():
                 raise InvalidState(
                     f"{self.name} {value[gaps.argmin()].tolist()} puts object and goal {gaps.min():.3f} m apart in xy;"
                     f" the task asks for at least {self.apart_m} m"
                 )
+
+    def _gap(self, value: Array) -> Array:
+        other = value[..., 3:5] if self.apart_from is None else self.apart_from
+        return np.hypot(*np.moveaxis(value[..., :2] - other, -1, 0))
 
 
 def scene(name: str) -> Scene:
@@ -104,6 +128,18 @@ def scene(name: str) -> Scene:
 def tcp(state: State) -> Array:
     """Return the point between the fingertips ``(N, 3)``."""
     return (state.site("rightEndEffector").pos + state.site("leftEndEffector").pos) * 0.5
+
+
+def funnel(radius: Array, mouth: float, slope: float, height: float) -> Array:
+    """Return the height ``(N,)`` [m], at least 0, of a funnel that some rewards ask the hand to stay above.
+
+    Args:
+        radius: ``(N,)`` [m] horizontal distance from its axis.
+        mouth: Radius within which the height is 0 [m].
+        slope: Factor of the logarithm of the distance from the mouth [m].
+        height: Height 1 m from the mouth [m].
+    """
+    return np.maximum(slope * np.log(np.maximum(radius - mouth, TINY_M)) + height, 0.0)
 
 
 class MetaWorldTask(Task):
@@ -183,11 +219,11 @@ class MetaWorldTask(Task):
         np.minimum(arm, OBSERVED_HIGH, out=arm)
         frame[:, 4:7] = self.object_position(state)
         if self.quaternion is not None:
-            frame[:, 7:11] = self.quaternion.read(state).quat[:, self.quaternion.order]
+            frame[:, 7:11] = self.quaternion.quaternion(state)
         if self.second is not None:
             np.add(self.second.read(state).pos, self.second.offset, out=frame[:, 11:14])
         if self.second_quaternion is not None:
-            frame[:, 14:18] = self.second_quaternion.read(state).quat[:, self.second_quaternion.order]
+            frame[:, 14:18] = self.second_quaternion.quaternion(state)
         return frame
 
 

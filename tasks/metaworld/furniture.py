@@ -1,4 +1,4 @@
-"""Tasks with furniture that moves on a joint: door, drawer, button, window.
+"""Tasks with furniture that moves on a joint: door, drawer, window.
 
 Notation of the rewards: o observed object position, t goal, d = |o - t|, c point between the fingertips, h = |o - c|,
 T and H are ``tolerance`` and ``hamacher``; a margin named ``..._margin`` is the value at reset less the bound.
@@ -7,49 +7,17 @@ All rewards are the original's V2 rewards, in [0, 10].
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
 import numpy as np
 
-from metasim.core.reads import Reads
 from metasim.core.rewards import distance, hamacher, norm, tolerance
 from metasim.core.state import State
 from metasim.core.task import Memory
-from metasim.tasks.metaworld.family import XYZW, MetaWorldTask, Source, tcp
+from metasim.tasks.metaworld.family import MetaWorldTask, Source, tcp
 from metasim.tasks.metaworld.table import BACK, REACHED, body_start, task
 
 Array = Any
-
-
-@task("door-open", "sawyer_door_pull", "open the door by its handle", (0.0, 0.85, 0.15), (0.1, 0.95, 0.15),
-       position=Source(kind="geom", name="handle"), quaternion=Source(kind="geom", name="handle", order=XYZW),
-       reads=Reads(joints=("doorjoint",)))  # fmt: skip
-class DoorOpen(MetaWorldTask):
-    """Success: the handle's x within 8 cm of the goal's."""
-
-    start = body_start("door", "doorjoint", 0.0)
-
-    def target(self, state: State, vector: Array) -> Array:
-        """Return the point the handle should reach."""
-        return vector + (-0.3, -0.45, 0.0)
-
-    def reward(self, state: State, memory: Memory, action: Array) -> Array:
-        """Return 2 H(ready, closing) + 8 open; ready: above a funnel around the handle, and near it."""
-        hand, door = memory["frame"][:, :3], memory["frame"][:, 4:7] - (0.05, 0.0, 0.0)
-        rho = norm(hand[:, :2] - door[:, :2])
-        outside = rho > 0.12
-        floor = np.where(outside, 0.04 * np.log(np.where(outside, rho - 0.12, 1.0)) + 0.4, 0.0)
-        above = np.where(hand[:, 2] >= floor, 1.0, tolerance(floor - hand[:, 2], 0.01, floor / 2.0))
-        ready = hamacher(above, tolerance(distance(hand - door, np.array((0.05, 0.03, -0.01))), 0.06, 0.5))
-        angle = state.joint("doorjoint").pos[:, 0]
-        opened = 0.2 * (angle < -math.pi / 90) + 0.8 * tolerance(2 * math.pi / 3 + angle, 0.5, math.pi / 3)
-        reward = 2.0 * hamacher(ready, (action[:, 3] + 1.0) / 2.0 + 0.0 * rho) + 8.0 * opened
-        return np.where(self.success(state, memory), REACHED, reward)
-
-    def success(self, state: State, memory: Memory) -> Array:
-        """Compare the x distance with 8 cm."""
-        return abs(memory["frame"][:, 4] - memory["goal"][:, 0]) <= 0.08
 
 
 @task("drawer-open", "sawyer_drawer", "pull the drawer open", (-0.1, 0.9, 0.0), (0.1, 0.9, 0.0),
@@ -111,35 +79,6 @@ class DrawerClose(MetaWorldTask):
     def success(self, state: State, memory: Memory) -> Array:
         """Compare d with 6.5 cm."""
         return distance(memory["frame"][:, 4:7], memory["goal"]) <= 0.065
-
-
-@task("button-press-topdown", "sawyer_button_press_topdown", "press the button down", (-0.1, 0.8, 0.115),
-       (0.1, 0.9, 0.115), hand_init=BACK, position=Source(kind="body", name="button", offset=(0.0, 0.0, 0.193)),
-       quaternion=Source(kind="body", name="button"), reads=Reads(sites=("hole", "buttonStart")))  # fmt: skip
-class ButtonPressTopdown(MetaWorldTask):
-    """Success: the button's height within 2.4 cm of the hole's."""
-
-    start = body_start("box", "btnbox_joint", 0.0)
-
-    def target(self, state: State, vector: Array) -> Array:
-        """Return the hole."""
-        return state.site("hole").pos
-
-    def constants(self, state: State, memory: Memory, vector: Array) -> Memory:
-        """Return the press at reset."""
-        return {"dz_margin": abs(memory["goal"][:, 2] - state.site("buttonStart").pos[:, 2])}
-
-    def reward(self, state: State, memory: Memory, action: Array) -> Array:
-        """Return 5 H(closed, T(h)), plus 5 T(|dz|) while near."""
-        obj = memory["frame"][:, 4:7]
-        h = distance(obj, tcp(state))
-        near = tolerance(h, 0.01, distance(obj, np.array(self.tcp_init)))
-        pressed = tolerance(abs(memory["goal"][:, 2] - obj[:, 2]), 0.005, memory["dz_margin"])
-        return 5.0 * hamacher(1.0 - memory["frame"][:, 3], near) + (h <= 0.03) * 5.0 * pressed
-
-    def success(self, state: State, memory: Memory) -> Array:
-        """Compare |dz| with 2.4 cm."""
-        return abs(memory["goal"][:, 2] - memory["frame"][:, 6]) <= 0.024
 
 
 class _Window(MetaWorldTask):

@@ -57,6 +57,7 @@ def task(
     hand_init: tuple[float, float, float] = MIDDLE,
     hand_low: tuple[float, float, float] = HAND_LOW_M,
     apart_m: float = 0.0,
+    apart_from: tuple[float, float] | None = None,
     reads: Reads | None = None,
 ) -> Any:
     """Return the decorator that registers a task with its table row.
@@ -74,6 +75,7 @@ def task(
         hand_init: Where the hand's target is held while the scene settles [m].
         hand_low: Lower corner of the box that the hand's target is kept in [m].
         apart_m: Least xy distance between the random vector's two points; 0 for any.
+        apart_from: A fixed point that takes the second one's place in that [m].
         reads: What the reward looks at besides.
     """
     declared = ARM.merge(reads or Reads())
@@ -87,7 +89,7 @@ def task(
         control=MocapDelta(low=hand_low, high=HAND_HIGH_M, grip=GRIP),
         hand_init=hand_init,
         tcp_init=TCP[hand_init],
-        factors=(RandomVector("rand_vec", low, high, apart_m=apart_m),),
+        factors=(RandomVector("rand_vec", low, high, apart_m=apart_m, apart_from=apart_from),),
         position=position,
         quaternion=quaternion,
         second=second,

@@ -2,8 +2,8 @@
 
 Usage: python tests/data/extract_goldens.py FOLDER_OF_GOLDENS
 
-The recordings (metaworld 3.1.1 on mujoco 3.3.0) hold one file per task; kept here are, for the ten tasks of MT10, two
-scripted and one random episode with states, actions, observations, V2 rewards and success.
+The recordings (metaworld 3.1.1 on mujoco 3.3.0) hold one file per task. Kept here are states, actions, observations, V2
+rewards and success of one scripted episode, at most MOST_STEPS steps of it, and of RANDOM_STEPS steps of random actions.
 """
 
 import sys
@@ -11,34 +11,26 @@ from pathlib import Path
 
 import h5py
 
-TASKS = (
-    "reach",
-    "push",
-    "pick-place",
-    "door-open",
-    "drawer-open",
-    "drawer-close",
-    "button-press-topdown",
-    "peg-insert-side",
-    "window-open",
-    "window-close",
-)
-EPISODES = ("scripted/ep_000", "scripted/ep_001", "random/ep_020")
-FIELDS = ("qpos", "qvel", "mocap_pos", "mocap_quat", "action", "obs", "reward", "success")
+MOST_STEPS, RANDOM_STEPS = 160, 30
+EPISODES = {"scripted/ep_000": MOST_STEPS, "random/ep_020": RANDOM_STEPS}
+ROWS = ("qpos", "qvel", "mocap_pos", "mocap_quat", "obs")  # T + 1 of each
+STEPS = ("action", "reward", "success")  # T of each
 ATTRIBUTES = ("rand_vec", "_target_pos", "success_any_500", "first_success_step")
 
 
 def main(folder: Path, out: Path) -> None:
     """Copy the chosen fields of the chosen episodes."""
     with h5py.File(out, "w") as target:
-        for task in TASKS:
-            with h5py.File(folder / f"{task}-v3.h5") as source:
-                for episode in EPISODES:
-                    group = target.create_group(f"{task}/{episode}")
+        for file in sorted(folder.glob("*-v3.h5")):
+            with h5py.File(file) as source:
+                for episode, steps in EPISODES.items():
+                    group = target.create_group(f"{file.stem.removesuffix('-v3')}/{episode}")
                     for name in ATTRIBUTES:
                         group.attrs[name] = source[episode].attrs[name]
-                    for field in FIELDS:
-                        data = source[episode][field][:]
+                    for field in (*ROWS, *STEPS):
+                        data = source[episode][field][: steps + (field in ROWS)]
+                        if field == "obs":
+                            data = data[:, :18]  # the rest is the previous row and the goal
                         group.create_dataset(field, data=data, compression="gzip", compression_opts=9, shuffle=True)
 
 

@@ -8,21 +8,39 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import mujoco
 import numpy as np
 import pytest
 
 from metasim.core.backend import launch
 from metasim.core.seeding import EpisodeSeed
+from metasim.core.state import State
 from metasim.core.task import TASKS
 from metasim.envs.episodes import Episodes
-from metasim.model import compile_scene
+from metasim.model import Model, compile_scene
 
 NAMES = sorted(id.split("/")[1].removesuffix("-v3") for id in TASKS if id.startswith("metaworld/"))
 EXTRACT = Path(__file__).parent.parent / "data" / "metaworld_goldens.h5"
 FULL = Path(__file__).parents[3] / "shared" / "goldens" / "metaworld"
 
 # Rows 0 that the original recorded before its kinematics were up to date, and by how much they are off [m].
-STALE_FIRST_ROWS = {"window-close": 0.2 + 1e-3, "window-open": 1e-4, "drawer-open": 1e-4}
+STALE_FIRST_ROWS = {
+    "window-close": 0.2 + 1e-3,
+    "window-open": 1e-4,
+    "drawer-open": 1e-4,
+    "dial-turn": 1e-4,
+    "faucet-open": 1e-4,
+    "lever-pull": 1e-4,
+    "door-lock": 2e-4,
+}
+
+# Hands that the original settled against the handle or lock already in place, and by how much that pushed one aside
+# [m]; the engine's version decides how, and here handles do not, and locks are placed after the settling.
+PUSHED_HANDS = {"handle-press": 7e-3, "handle-pull": 7e-3, "door-lock": 7e-3, "door-unlock": 7e-3}
+
+# Objects that the original settled against furniture already in place, and by how much that turned one [components of a
+# quaternion, m]; here box-close's starts upright, and disassemble's as a table says that is good to a degree.
+TURNED_OBJECTS = {"box-close": 9e-3, "disassemble": 9e-3}
 
 
 def recordings(name: str) -> Iterator[Any]:
@@ -34,20 +52,38 @@ def recordings(name: str) -> Iterator[Any]:
             yield from (root[kind][episode] for episode in root[kind])
 
 
+def contacts(model: Model, episode: Any) -> np.ndarray:
+    """Return the declared contacts (T + 1, C, 4) by a forward pass with forces; no furniture may have been moved."""
+    data, width = mujoco.MjData(model.mj), 4 * len(model.reads.contacts)
+    grip = np.clip(episode["action"][:, 3], -1, 1)
+    values = []
+    for row, effort in enumerate([grip[0], *grip]):
+        data.qpos[:], data.qvel[:] = episode["qpos"][row], episode["qvel"][row]
+        data.mocap_pos[:], data.mocap_quat[:] = episode["mocap_pos"][row], episode["mocap_quat"][row]
+        data.ctrl[:] = effort, -effort
+        mujoco.mj_forward(model.mj, data)
+        values.append(data.sensordata[model.contact_start :][:width].reshape(-1, 4).copy())
+    return np.array(values)
+
+
 def recompute(name: str, episode: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return observations (T + 1, 39), rewards (T,), success (T,) and goal (3,), from the recorded states alone."""
     task = TASKS[f"metaworld/{name}-v3"]()
     qpos, action = episode["qpos"][:], np.clip(episode["action"][:], -1, 1)
     rows = len(qpos)
     vector = np.repeat(episode.attrs["rand_vec"][None], rows, axis=0)
+    model = compile_scene(task.scene, task.reads)
     with launch("mujoco", rows) as backend:
-        backend.load(compile_scene(task.scene, task.reads))
+        backend.load(model)
         backend.write(task.start({"rand_vec": vector}))
         backend.targets.mocap_pos[:, 0] = episode["mocap_pos"][:].reshape(rows, 3)
         backend.targets.mocap_quat[:, 0] = episode["mocap_quat"][:].reshape(rows, 4)
         backend.write_state(qpos, episode["qvel"][:])
         state = backend.state
+        if task.reads.contacts:
+            state = State(state.layout, state.qpos, state.qvel, state.sensors, contacts(model, episode))
         first = task.begin(state.take(np.zeros(1, int)), {"rand_vec": vector[:1]})
+        first = task.advance(state.take(np.ones(1, int)), first, action[:1])  # notes what is noted at the first step
         memory = {key: np.repeat(value, rows, axis=0) for key, value in first.items()}
         memory = task.advance(state, memory, action)
         memory["previous"] = np.concatenate([memory["frame"][:1], memory["frame"][:-1]])
@@ -85,7 +121,7 @@ def test_a_reset_lands_where_the_original_did(name: str) -> None:
         worlds.begin(
             np.zeros(1, int), [EpisodeSeed(root=0, task=name, episode=0)], {"rand_vec": episode.attrs["rand_vec"]}
         )
-        stale = STALE_FIRST_ROWS.get(name, 0.0)
+        stale = max(known.get(name, 0.0) for known in (STALE_FIRST_ROWS, PUSHED_HANDS, TURNED_OBJECTS))
         np.testing.assert_allclose(worlds.memory["frame"][0], episode["obs"][0, :18], atol=max(2e-3, stale))
         np.testing.assert_allclose(worlds.backend.targets.mocap_pos[0, 0], episode["mocap_pos"][0].ravel())
         np.testing.assert_allclose(worlds.memory["goal"][0], episode.attrs["_target_pos"], atol=1e-5)

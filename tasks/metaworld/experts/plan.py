@@ -112,24 +112,27 @@ def over(see: View, spot: Array, height: Array | float) -> Array:
     return choose(low, point(x, y, height), point(spot[:, 0], spot[:, 1], height))
 
 
-def grasp(see: View, spot: Array, then: Plan, clearance: float = 0.08) -> Plan:
+def grasp(
+    see: View, spot: Array, then: Plan, clearance: float = 0.08, closed_at: float = 0.8, grip: float = CLOSE
+) -> Plan:
     """Come down on `spot` (N, 3) with open fingers, close them, and once they have stopped follow `then`.
 
     A hand that cannot come all the way down closes where it stops. What is held may slip by 3 cm down or 5 cm
-    aside before it is let go and grasped anew.
+    aside before it is let go and grasped anew. Fingers open less than `closed_at` count as closed; `grip` is how they
+    are closed.
     """
-    closed, stopped = see.opening < 0.8, see.drift[:, 2] > -0.0005
+    closed, stopped = see.opening < closed_at, see.drift[:, 2] > -0.0005
     aside = gap_xy(see.hand, spot) > np.where(closed, 0.05, 0.02)
     high = see.hand[:, 2] - spot[:, 2] > np.where(closed, 0.03, np.where(stopped, 0.025, 0.012))
     loose = ~closed | (see.closing > 0.005)
     return (
         Phase(aside, over(see, spot, spot[:, 2] + clearance), OPEN),
         Phase(high, spot, OPEN),
-        Phase(loose, spot, CLOSE),
+        Phase(loose, spot, grip),
         *then,
     )
 
 
-def carry(see: View, held: Array, to: Array, gain: float = 0.15) -> Phase:
+def carry(see: View, held: Array, to: Array, gain: float = 0.15, grip: float = CLOSE) -> Phase:
     """Move the hand so that `held`, which moves with it, arrives at `to`; both (N, 3)."""
-    return Phase(True, see.hand + (to - held), CLOSE, gain)
+    return Phase(True, see.hand + (to - held), grip, gain)

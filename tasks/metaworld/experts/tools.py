@@ -1,1 +1,68 @@
 """Plans for tools: hammer, stick-push, stick-pull."""
+
+import numpy as np
+
+from metasim.tasks.metaworld.experts.plan import Phase, Plan, View, carry, expert, grasp, point
+
+LIGHT = 0.4  # a stick is light
+
+
+@expert
+def hammer(see: View) -> Plan:
+    """Grasp the hammer near its head, line the head up before the nail, and push the nail in along +y."""
+    head = see.obj + (0.16, 0.0, 0.0)
+    nail = see.second
+    off = nail - head
+    lined_up = (np.abs(off[:, 0]) < 0.02) & (np.abs(off[:, 2]) < 0.02)
+    before = carry(see, head, nail + (0.0, -0.15, 0.0))
+    push = carry(see, head, nail + (0.0, 0.03, 0.0))
+    return grasp(see, see.obj + (0.06, 0.0, 0.03), (before._replace(when=~lined_up), push))
+
+
+@expert
+def stick_push(see: View) -> Plan:
+    """Grasp the stick, bring its end before the thermos, and push the thermos along +x against its end stop.
+
+    The stick's flat end pushes straight, and the thermos goes on by itself for long. Pressed against its stop it goes
+    with the stick to the goal's y.
+    """
+    behind = see.second + (-0.16, 0.0, -0.02)
+    off = behind - see.obj
+    lined_up = (np.abs(off[:, 1]) < 0.01) & (np.abs(off[:, 2]) < 0.03)
+    arrived = see.goal[:, 0] - see.second[:, 0] < 0.02
+    reach, y = np.where(arrived, 0.05, 0.065), np.where(arrived, see.goal[:, 1], behind[:, 1])
+    contact = point(behind[:, 0] + reach, y, behind[:, 2])
+    before = carry(see, see.obj, behind, grip=LIGHT)._replace(when=~lined_up & (off[:, 0] > -0.03))
+    return grasp(
+        see,
+        see.obj + (0.005, 0.0, 0.03),
+        (before, carry(see, see.obj, contact, gain=0.1, grip=LIGHT)),
+        grip=LIGHT,
+    )
+
+
+@expert
+def stick_pull(see: View) -> Plan:
+    """Grasp the stick, put it through the thermos's handle along +x, press it up against the handle, and drag.
+
+    Pressed from below, the thermos, which slides without friction, goes where the stick goes and stops where it stops.
+    It cannot quite reach the farthest goals: there it is swung against its end stop and held there.
+    """
+    hole = see.second
+    off = hole - see.obj
+    inside = (off[:, 0] < 0.046) & (np.abs(off[:, 1]) < 0.035) & (np.abs(off[:, 2]) < 0.055)
+    lined_up = (np.abs(off[:, 1]) < 0.01) & (off[:, 2] < -0.02)
+    pressed = off[:, 2] < -0.036
+    before = carry(see, see.obj, hole + (-0.12, 0.0, 0.03), grip=LIGHT)
+    insert = carry(see, see.obj, hole + (-0.035, 0.0, 0.03), gain=0.1, grip=LIGHT)
+    press = carry(see, see.obj, point(see.obj[:, 0], see.obj[:, 1], hole[:, 2] + 0.045), gain=0.1, grip=LIGHT)
+    ahead = see.goal - hole
+    x = ahead[:, 0] + np.where(see.goal[:, 0] > 0.43, 0.1, 0.0)
+    up = np.minimum(see.hand[:, 2] + off[:, 2] + 0.0395, see.obj[:, 2] + 0.05)
+    drag = Phase(inside & pressed, point(see.hand[:, 0] + x, see.hand[:, 1] + ahead[:, 1], up), LIGHT, 0.1)
+    return grasp(
+        see,
+        see.obj + (-0.012, 0.0, 0.03),
+        (drag, press._replace(when=inside), before._replace(when=~lined_up), insert),
+        grip=LIGHT,
+    )
