@@ -22,6 +22,7 @@ from metasim.benchmarks.results import EpisodeResult, Results
 from metasim.core.backend import BACKENDS
 from metasim.core.errors import InvalidConfig
 from metasim.core.policy import POLICIES, Policy
+from metasim.core.protocol import protocol_goals
 from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import TASKS
 from metasim.core.task_files import exported, origins
@@ -50,9 +51,11 @@ class EvaluateConfig:
         horizon: Steps until truncation; None for each task's own.
         workers: Processes; the results do not depend on it.
         worlds: Worlds stepped together in a process; the results do not depend on it.
+        goals: A protocol; episode i then has goal i (modulo their number) of its benchmark for ``seed``. None for
+            goals that each episode draws itself.
 
     Raises:
-        UnknownName: For an unknown task, engine or policy.
+        UnknownName: For an unknown task, engine, policy or protocol.
         InvalidConfig: For a number out of its range.
     """
 
@@ -65,6 +68,7 @@ class EvaluateConfig:
     horizon: int | None = None
     workers: int = 1
     worlds: int = 16
+    goals: str | None = None
 
     def __post_init__(self) -> None:
         """Check names and numbers."""
@@ -85,6 +89,8 @@ class EvaluateConfig:
                 raise InvalidConfig(f"{name} must be an integer of 1 or more, got {value!r}")
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
             raise InvalidConfig(f"seed must be an integer of 0 or more, got {self.seed!r}")
+        if self.goals is not None:
+            protocol_goals(self.goals, self.tasks, self.seed)
 
     def resolved(self) -> dict[str, Any]:
         """Return what the results say about how they came about: versions, and nothing of the machine."""
@@ -97,6 +103,7 @@ class EvaluateConfig:
             "split": self.split,
             "horizon": {task: self.horizon or TASKS[task].horizon for task in self.tasks},
             "versions": versions(self.backend),
+            **({} if self.goals is None else {"goals": self.goals}),
         }
 
 
@@ -168,20 +175,33 @@ def _run_task(c: EvaluateConfig, task: str, wanted: Sequence[int], emit: Emit) -
     episodes = Episodes(task, c.backend, size, horizon=c.horizon)
     try:
         policy = POLICIES[c.policy](episodes.task, size)
+        goals = None if c.goals is None else _goals(c, task)
         chosen = [wanted[k * size : (k + 1) * size] for k in range(blocks)]
-        return [row for block in chosen if block for row in _run_block(episodes, policy, c, block, emit)]
+        return [row for block in chosen if block for row in _run_block(episodes, policy, c, block, emit, goals)]
     finally:
         episodes.close()
 
 
+def _goals(c: EvaluateConfig, task: str) -> tuple[str, Array]:
+    """Return the factor that goals are values of, and the task's goals ``(G, K)``."""
+    factor, goals = protocol_goals(c.goals or "", c.tasks, c.seed)
+    return factor, goals[task]
+
+
 def _run_block(
-    episodes: Episodes, policy: Policy, c: EvaluateConfig, chosen: Sequence[int], emit: Emit
+    episodes: Episodes,
+    policy: Policy,
+    c: EvaluateConfig,
+    chosen: Sequence[int],
+    emit: Emit,
+    goals: tuple[str, Array] | None,
 ) -> list[EpisodeResult]:
     """Run one episode in each world; worlds beyond ``chosen`` repeat the last one, and are not counted."""
     n, rows = episodes.num_worlds, np.arange(episodes.num_worlds)
     indices = [*chosen, *[chosen[-1]] * (n - len(chosen))]
     seeds = [EpisodeSeed(root=c.seed, task=episodes.task.id, episode=i, split=c.split) for i in indices]
-    observation = episodes.begin(rows, seeds)
+    overrides = None if goals is None else {goals[0]: goals[1][np.array(indices) % len(goals[1])]}
+    observation = episodes.begin(rows, seeds, overrides)
     policy.reset(rows, seeds)
     log = _Log(n, len(chosen))
     pending = 0

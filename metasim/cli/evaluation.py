@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from metasim.cli.options import Files, MaybeInt, MaybeOut, Out, TaskModules, Tasks, expand_tasks
+from metasim.cli.options import (
+    Files,
+    MaybeInt,
+    MaybeOut,
+    MaybeStr,
+    Out,
+    TaskModules,
+    Tasks,
+    expand_tasks,
+    protocol_id,
+)
 from metasim.cli.output import as_json, note, plain, stdout_kept, table
 from metasim.cli.progress import Bars
 from metasim.core.errors import InvalidConfig
@@ -37,6 +47,7 @@ class Eval:
         horizon: Steps until an episode is cut off; each task's own if not given.
         workers: Processes; the results do not depend on it.
         worlds: Worlds stepped together in a process; the results do not depend on it.
+        goals: A protocol, whose goals for the seed the episodes have, one after another; drawn for each if not given.
         out: Results file (JSON).
         task_module: A file that registers tasks; may be given several times.
         json: Print summary and results as JSON.
@@ -51,6 +62,7 @@ class Eval:
     horizon: MaybeInt = None
     workers: int = 1
     worlds: int = 16
+    goals: MaybeStr = None
     out: MaybeOut = None
     task_module: TaskModules = ()
     json: bool = False
@@ -71,6 +83,7 @@ class Eval:
                 horizon=self.horizon,
                 workers=self.workers,
                 worlds=self.worlds,
+                goals=None if self.goals is None else protocol_id(self.goals),
             )
             results = finished(self.out, config.resolved())
             if results is None:

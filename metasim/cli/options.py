@@ -21,6 +21,7 @@ TaskModules = Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.ar
 Out = Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="PATH")]
 MaybeOut = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="PATH")]
 MaybeInt = Annotated[int | None, tyro.conf.arg(metavar="INT")]
+MaybeStr = Annotated[str | None, tyro.conf.arg(metavar="STR")]
 MaybeBackend = Annotated[str | None, tyro.conf.arg(metavar="STR")]
 
 
@@ -47,6 +48,20 @@ def expand_tasks(words: Iterable[str]) -> tuple[str, ...]:
             raise UnknownName("task or protocol", name, [*TASKS, *PROTOCOLS])
         TASKS[name]
     return tuple(found)
+
+
+def protocol_id(word: str) -> str:
+    """Return the id of a protocol written with or without its suite.
+
+    Raises:
+        UnknownName: If there is none of that name, or it has several splits and none is named.
+    """
+    from metasim.core.protocol import PROTOCOLS
+
+    for id in PROTOCOLS:
+        if word.lower() in (id.lower(), id.lower().partition("/")[2]):
+            return id
+    raise UnknownName("protocol", word, PROTOCOLS)
 
 
 def _expand(word: str, names: tuple[str, ...]) -> tuple[str, ...]:

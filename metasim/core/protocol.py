@@ -18,6 +18,7 @@ from metasim.core.registry import Registry
 
 Array = Any
 MAX_SEED = 2**32 - 1
+NUM_GOALS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +79,7 @@ class Split:
         if chosen.task not in self.goals:
             raise UnknownName(f"task of the {self.name} split", chosen.task, self.goals)
         goals = self.goals[chosen.task]
-        if isinstance(chosen.index, bool) or not 0 <= chosen.index < len(goals):
+        if not (is_whole(chosen.index) and 0 <= chosen.index < len(goals)):
             raise InvalidConfig(f"{chosen.task} has goals 0 to {len(goals) - 1}, got index {chosen.index!r}")
         return goals[chosen.index]
 
@@ -87,7 +88,7 @@ class Split:
         if count is None:
             return self
         for task, goals in self.goals.items():
-            if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= len(goals):
+            if not (is_whole(count) and 1 <= count <= len(goals)):
                 raise InvalidConfig(f"goals per task must be an integer of 1 to {len(goals)} ({task}), got {count!r}")
         return Split(name=self.name, goals={task: goals[:count] for task, goals in self.goals.items()})
 
@@ -169,6 +170,29 @@ class Protocol:
         return self.build(seed=checked_seed(seed), num_goals=num_goals, **chosen)
 
 
+def protocol_goals(id: str, tasks: tuple[str, ...], seed: int) -> tuple[str, dict[str, Array]]:
+    """Return the factor that a protocol's goals are values of, and task to goals ``(G, K)`` for some of its tasks.
+
+    With a protocol of one task at a time (``MT1``), every task has the goals of its own benchmark.
+
+    Raises:
+        UnknownName: If there is no such protocol, or it has no such task.
+        InvalidConfig: If the protocol needs to be told more than a task.
+    """
+    protocol = PROTOCOLS[id]
+    if protocol.choices == ("task",):
+        built = {task: protocol.benchmark(seed, NUM_GOALS, task=task) for task in tasks}
+    else:
+        whole = protocol.benchmark(seed, NUM_GOALS)
+        built = dict.fromkeys(tasks, whole)
+    goals: dict[str, Array] = {}
+    for task, benchmark in built.items():
+        split = benchmark.split(protocol.split)
+        split.goal(TaskGoal(task=task, index=0))
+        goals[task] = split.goals[task]
+    return next(iter(built.values())).factor, goals
+
+
 def checked_seed(seed: int | None) -> int:
     """Return a seed in 0..2^32 - 1; a fresh one for None.
 
@@ -177,9 +201,14 @@ def checked_seed(seed: int | None) -> int:
     """
     if seed is None:
         return int(np.random.SeedSequence().generate_state(1)[0])
-    if isinstance(seed, (bool, np.bool_)) or not isinstance(seed, (int, np.integer)) or not 0 <= seed <= MAX_SEED:
+    if not (is_whole(seed) and 0 <= seed <= MAX_SEED):
         raise InvalidConfig(f"seed must be an integer of 0 to {MAX_SEED}, or None for a fresh one, got {seed!r}")
     return int(seed)
+
+
+def is_whole(value: object) -> bool:
+    """Tell whether a value is an integer, numpy's included, and no truth value."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 PROTOCOLS: Registry[Protocol] = Registry("protocol", builtin="metasim.tasks")

@@ -1,4 +1,4 @@
-"""Gives every registered task its id in gymnasium's registry, whichever of the two is imported first.
+"""Gives every registered task and protocol its id in gymnasium's registry, whichever of the two is imported first.
 
 gymnasium loads no plug-ins by itself. So that ``import metasim`` stays light and ``gymnasium.make("suite/task-v0")``
 works all the same, a finder waits for gymnasium's import and registers the ids right after it.
@@ -26,13 +26,15 @@ def connect() -> None:
 
 
 def register_ids() -> None:
-    """Register all known tasks with gymnasium, and those to come."""
+    """Register all known tasks and protocols with gymnasium, and those to come."""
+    from metasim.core.protocol import PROTOCOLS
     from metasim.core.task import TASKS
 
-    if _register not in TASKS.listeners:
-        TASKS.listeners.append(_register)
-    for id in TASKS:
-        _register(id)
+    for registry, register in ((TASKS, _register), (PROTOCOLS, _register_protocol)):
+        if register not in registry.listeners:
+            registry.listeners.append(register)
+        for id in registry:
+            register(id)
 
 
 def _register(id: str) -> None:
@@ -44,6 +46,13 @@ def _register(id: str) -> None:
             vector_entry_point=f"{_ENVS}:make_vec_by_kwargs",
             kwargs={"task_id": id},
         )
+
+
+def _register_protocol(id: str) -> None:
+    gymnasium: Any = sys.modules["gymnasium"]
+    if id not in gymnasium.registry:
+        entry = f"{_ENVS}:make_protocol_by_kwargs"
+        gymnasium.register(id=id, vector_entry_point=entry, kwargs={"protocol_id": id})
 
 
 class _WhenImported(importlib.abc.MetaPathFinder):

@@ -3,7 +3,7 @@
 from metasim.core.registration import register_ids
 from metasim.envs.episodes import Episodes
 from metasim.envs.group import EpisodeGroup, GroupVectorEnv
-from metasim.envs.making import benchmark_env
+from metasim.envs.making import benchmark_env, make_protocol
 from metasim.envs.protocol import ProtocolEnv
 from metasim.envs.registration import make, make_vec
 from metasim.envs.single import TaskEnv
@@ -18,6 +18,7 @@ __all__ = [
     "VectorTaskEnv",
     "benchmark_env",
     "make",
+    "make_protocol",
     "make_vec",
 ]
 

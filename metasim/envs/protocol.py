@@ -50,7 +50,7 @@ class ProtocolEnv(VectorWrapper[Any, Any, Any, Any, Any]):
         self._sampler(benchmark.seed)
         self.action_space.seed(benchmark.seed)
         if self.holds:
-            self._next_goals()
+            self.group.set_goals(np.array([queue[0] for queue in self._queues]))
 
     @property
     def holds(self) -> bool:

@@ -18,10 +18,8 @@ def make(id: str, *, backend: str = "mujoco", **options: Any) -> TaskEnv:
     return TaskEnv(id, backend=backend, **options)
 
 
-def make_vec(
-    id: str, num_envs: int | None = None, *, backend: str = "mujoco", **options: Any
-) -> VectorTaskEnv | ProtocolEnv:
-    """Return the native vector environment of a task or of a protocol.
+def make_vec(id: str, num_envs: int | None = None, *, backend: str = "mujoco", **options: Any) -> Any:
+    """Return the native vector environment of a task (:class:`VectorTaskEnv`) or a protocol (:class:`ProtocolEnv`).
 
     Args:
         id: A task (``"metaworld/reach-v3"``) or a protocol (``"metaworld/MT50"``, see ``metasim list protocols``).
@@ -35,7 +33,8 @@ def make_vec(
     if id in PROTOCOLS:
         return make_protocol(id, num_envs, backend=backend, **options)
     if isinstance(id, str) and id not in TASKS:
-        raise UnknownName("task or protocol", id, [*TASKS, *PROTOCOLS])
+        splits = [name for name in PROTOCOLS if name.rpartition("-")[0] == id]
+        raise UnknownName("task or protocol", id, splits or [*TASKS, *PROTOCOLS])
     return VectorTaskEnv(id, 1 if num_envs is None else num_envs, backend=backend, **options)
 
 

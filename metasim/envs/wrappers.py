@@ -118,8 +118,8 @@ class Recurrent(FlatWrapper):
 
     def reset(self, *, seed: Any = None, options: Any = None) -> tuple[Array, dict[str, Any]]:
         """Begin episodes."""
-        observation, info = self.env.reset(seed=seed, options=options)
         begun = (options or {}).get("reset_mask", np.ones(self.num_envs, bool))
+        observation, info = self.env.reset(seed=seed, options=options)
         self._tail[begun], self._done[begun] = 0.0, False
         return self.observations(observation, np.arange(self.num_envs)), info
 

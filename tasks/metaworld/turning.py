@@ -82,7 +82,7 @@ class FaucetClose(_Faucet):
     to_goal = np.array((-0.175, 0.0, 0.125))
 
 
-@task("dial-turn", "sawyer_dial", "turn the dial by half a turn", (-0.1, 0.7, 0.0), (0.1, 0.8, 0.0),
+@task("dial-turn", "sawyer_dial", "turn the dial round", (-0.1, 0.7, 0.0), (0.1, 0.8, 0.0),
       position=Source(kind="body", name="dial"), quaternion=Source(kind="body", name="dial"),
       reads=Reads(joints=("knob_Joint_1",)))  # fmt: skip
 class DialTurn(MetaWorldTask):

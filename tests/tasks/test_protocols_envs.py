@@ -39,7 +39,7 @@ def test_ten_models_in_one_environment_with_the_recorded_goals() -> None:
     observations = [one.reset()[0][0, GOAL], one.step(one.action_space.sample())[0][0, GOAL]]
     with h5py.File(GOLDENS) as file:
         for k, observation in enumerate(observations):
-            expected = file[f"reach/scripted/ep_{k:03d}"].attrs["_target_pos"]
+            expected: Any = file[f"reach/scripted/ep_{k:03d}"].attrs["_target_pos"]
             np.testing.assert_allclose(observation, expected, atol=1e-12)
         hidden = metasim.make_vec("metaworld/MT1", task="reach", seed=42, goals_visible=False)
         assert (hidden.reset()[0][:, GOAL] == 0).all()
@@ -82,15 +82,17 @@ def test_gymnasium_makes_them_by_the_same_ids() -> None:
 
 def test_the_same_seed_is_the_same_episodes_and_the_global_state_is_left_alone() -> None:
     np.random.seed(0)
-    before = np.random.get_state()[1].copy()  # type: ignore[union-attr]
+    before: Any = np.random.get_state()
     first = run(one := ml1(goal_choice="random"))
-    np.testing.assert_array_equal(before, np.random.get_state()[1])
+    after: Any = np.random.get_state()
+    np.testing.assert_array_equal(before[1], after[1])
     np.random.seed(1)
     for a, b in zip(first, run(two := ml1(goal_choice="random")), strict=True):
         np.testing.assert_array_equal(a, b)
     other, _ = two.reset(seed=43)
     assert one.task_goals != two.task_goals and (other != first[0]).any()
-    one.close(), two.close()
+    one.close()
+    two.close()
 
 
 def test_sampled_goals_hold_and_every_one_has_its_turn() -> None:
@@ -129,7 +131,8 @@ def test_goals_can_be_chosen() -> None:
         env.set_tasks([TaskGoal(task=REACH, index=50)] * 4)
     with pytest.raises(InvalidState, match="outside the task's range"):
         env.reset(options={"sample": {"rand_vec": np.array([5.0, 0.6, 0.02, 0.0, 0.8, 0.1])}})
-    env.close(), shown.close()
+    env.close()
+    shown.close()
 
 
 def test_a_goal_of_another_task_is_refused() -> None:

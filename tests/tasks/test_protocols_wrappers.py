@@ -37,11 +37,9 @@ class Toy(gym.Env[np.ndarray, np.ndarray]):
 class NaiveRecurrent(gym.Wrapper):
     """Appends action, a tenth of the reward and the end to one environment's observation."""
 
-    observation_space = gym.spaces.Box(-np.inf, np.inf, (7,), np.float64)
-
     def __init__(self, env: gym.Env) -> None:
         super().__init__(env)
-        self.observation_space = NaiveRecurrent.observation_space
+        self.observation_space = gym.spaces.Box(-np.inf, np.inf, (7,), np.float64)
 
     def reset(self, **options: Any) -> tuple[np.ndarray, dict[str, Any]]:
         observation, info = self.env.reset(**options)

@@ -2,7 +2,19 @@
 
 import numpy as np
 
-from metasim.tasks.metaworld.experts.plan import CLOSE, Array, Phase, Plan, View, carry, expert, gap_xy, grasp, over, point
+from metasim.tasks.metaworld.experts.plan import (
+    CLOSE,
+    Array,
+    Phase,
+    Plan,
+    View,
+    carry,
+    expert,
+    gap_xy,
+    grasp,
+    over,
+    point,
+)
 
 HANDLE_M = 0.13  # from the middle of the nut's ring to the middle of its handle
 

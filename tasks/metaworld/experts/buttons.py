@@ -4,13 +4,14 @@ import numpy as np
 
 from metasim.tasks.metaworld.experts.plan import CLOSE, Array, Phase, Plan, View, expert, gap_xy, over, point
 
-DEEP_M = 0.005  # how far before the hole's position a button is held
+DEEP_M = 0.015  # how far before the hole's position a button is held
+SWING_M = 0.01  # a button binds in its box before it counts as pressed: it is pushed as if to beyond the hole
 
 
 @expert
 def button_press(see: View) -> Plan:
     """Push the button in with the tips of the closed fingers."""
-    front = see.obj + (0.0, -0.07, 0.028)
+    front = see.obj + (0.0, -0.07, 0.006)
     return _push_in(see, front, front)
 
 
@@ -25,7 +26,8 @@ def _push_in(see: View, front: Array, approach: Array) -> Plan:
     """Approach `front`, the spot before the button, and push on until the button has gone in."""
     off = see.hand - front
     before = (np.abs(off[:, 0]) < 0.02) & (off[:, 1] > -0.06) & (np.abs(off[:, 2]) < 0.02)
-    on_to = point(front[:, 0], see.hand[:, 1] + see.goal[:, 1] - DEEP_M - see.obj[:, 1], front[:, 2])
+    rest = see.goal[:, 1] - see.obj[:, 1]
+    on_to = point(front[:, 0], see.hand[:, 1] + np.where(rest > DEEP_M, rest + SWING_M, 0.0), front[:, 2])
     return (
         Phase(before, on_to, CLOSE),
         Phase(gap_xy(see.hand, front) < 0.015, front, CLOSE),

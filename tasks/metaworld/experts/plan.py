@@ -36,6 +36,7 @@ class View(NamedTuple):
     obj: Array
     quat: Array  # (N, 4), in the task's own order
     second: Array  # position of the second object, zeros in most tasks
+    second_drift: Array  # its displacement over the last step
     goal: Array
 
 
@@ -72,7 +73,8 @@ def _view(obs: Array) -> View:
         raise ValueError(f"an expert reads observations (N, 39), not {obs.shape}; give one world as obs[None]")
     hand, opening = obs[:, 0:3], obs[:, 3]
     drift, closing = hand - obs[:, 18:21], obs[:, 21] - opening
-    return View(hand, drift, opening, closing, obs[:, 4:7], obs[:, 7:11], obs[:, 11:14], obs[:, 36:39])
+    second = obs[:, 11:14]
+    return View(hand, drift, opening, closing, obs[:, 4:7], obs[:, 7:11], second, second - obs[:, 29:32], obs[:, 36:39])
 
 
 def _follow(see: View, plan: Callable[[View], Plan]) -> Array:

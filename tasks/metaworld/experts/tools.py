@@ -2,21 +2,25 @@
 
 import numpy as np
 
-from metasim.tasks.metaworld.experts.plan import Phase, Plan, View, carry, expert, grasp, point
+from metasim.tasks.metaworld.experts.plan import LEAD_STEPS, Phase, Plan, View, carry, expert, grasp, point
 
-LIGHT = 0.4  # a stick is light
+LIGHT = 0.6  # a stick is light
 
 
 @expert
 def hammer(see: View) -> Plan:
-    """Grasp the hammer near its head, line the head up before the nail, and push the nail in along +y."""
-    head = see.obj + (0.16, 0.0, 0.0)
-    nail = see.second
+    """Grasp the hammer near its head, line the head up before the nail, and push the nail in along +y.
+
+    With the nail driven in, the hammer stays where it touches without pressing.
+    """
+    head, nail = see.obj + (0.16, 0.0, 0.0), see.second
     off = nail - head
     lined_up = (np.abs(off[:, 0]) < 0.02) & (np.abs(off[:, 2]) < 0.02)
-    before = carry(see, head, nail + (0.0, -0.15, 0.0))
+    driven = see.goal[:, 1] - nail[:, 1] < 0.005
+    before = carry(see, head, nail + (0.0, -0.15, 0.0))._replace(when=~lined_up & ~driven)
+    rest = carry(see, head, see.goal + (0.0, -0.08, 0.0))._replace(when=driven)
     push = carry(see, head, nail + (0.0, 0.03, 0.0))
-    return grasp(see, see.obj + (0.06, 0.0, 0.03), (before._replace(when=~lined_up), push))
+    return grasp(see, see.obj + (0.06, 0.0, 0.03), (before, rest, push))
 
 
 @expert
@@ -30,8 +34,8 @@ def stick_push(see: View) -> Plan:
     off = behind - see.obj
     lined_up = (np.abs(off[:, 1]) < 0.01) & (np.abs(off[:, 2]) < 0.03)
     arrived = see.goal[:, 0] - see.second[:, 0] < 0.02
-    reach, y = np.where(arrived, 0.05, 0.065), np.where(arrived, see.goal[:, 1], behind[:, 1])
-    contact = point(behind[:, 0] + reach, y, behind[:, 2])
+    aside = np.where(arrived, np.clip(see.goal[:, 1] - see.second[:, 1], -0.012, 0.012), 0.0)
+    contact = behind + point(np.where(arrived, 0.05, 0.08), aside, 0.0)
     before = carry(see, see.obj, behind, grip=LIGHT)._replace(when=~lined_up & (off[:, 0] > -0.03))
     return grasp(
         see,
@@ -48,18 +52,19 @@ def stick_pull(see: View) -> Plan:
     Pressed from below, the thermos, which slides without friction, goes where the stick goes and stops where it stops.
     It cannot quite reach the farthest goals: there it is swung against its end stop and held there.
     """
-    hole = see.second
-    off = hole - see.obj
+    off = see.second - see.obj
+    soon = see.second + (1.0 / 0.15 + LEAD_STEPS) * see.second_drift  # where to aim to keep up with it
     inside = (off[:, 0] < 0.046) & (np.abs(off[:, 1]) < 0.035) & (np.abs(off[:, 2]) < 0.055)
     lined_up = (np.abs(off[:, 1]) < 0.01) & (off[:, 2] < -0.02)
     pressed = off[:, 2] < -0.036
-    before = carry(see, see.obj, hole + (-0.12, 0.0, 0.03), grip=LIGHT)
-    insert = carry(see, see.obj, hole + (-0.035, 0.0, 0.03), gain=0.1, grip=LIGHT)
-    press = carry(see, see.obj, point(see.obj[:, 0], see.obj[:, 1], hole[:, 2] + 0.045), gain=0.1, grip=LIGHT)
-    ahead = see.goal - hole
-    x = ahead[:, 0] + np.where(see.goal[:, 0] > 0.43, 0.1, 0.0)
+    before = carry(see, see.obj, soon + (-0.12, 0.0, 0.03), grip=LIGHT)
+    insert = carry(see, see.obj, soon + (-0.035, 0.0, 0.03), grip=LIGHT)
+    press = carry(see, see.obj, point(see.obj[:, 0], see.obj[:, 1], see.second[:, 2] + 0.045), gain=0.1, grip=LIGHT)
+    far = see.goal[:, 0] > 0.43
+    way = np.clip(see.goal - see.second, -0.04, 0.04)
+    x, y = see.hand[:, 0] + np.where(far, 0.1, way[:, 0]), see.hand[:, 1] + way[:, 1]
     up = np.minimum(see.hand[:, 2] + off[:, 2] + 0.0395, see.obj[:, 2] + 0.05)
-    drag = Phase(inside & pressed, point(see.hand[:, 0] + x, see.hand[:, 1] + ahead[:, 1], up), LIGHT, 0.1)
+    drag = Phase(inside & pressed, point(x, y, up), LIGHT, 0.1)
     return grasp(
         see,
         see.obj + (-0.012, 0.0, 0.03),
