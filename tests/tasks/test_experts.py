@@ -9,7 +9,7 @@ from metasim.core.task import TASKS
 from metasim.tasks.metaworld.experts import EXPERTS, Expert
 
 ROWS = 64
-READ = [*range(0, 14), *range(18, 22), *range(36, 39)]  # hand, opening, objects, previous hand and opening, goal
+READ = [*range(0, 14), *range(18, 22), *range(29, 32), *range(36, 39)]  # now; then hand, opening, second object; goal
 
 
 def observations(rows: int = ROWS, seed: int = 0) -> np.ndarray:

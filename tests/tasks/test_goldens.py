@@ -102,11 +102,11 @@ def test_every_recorded_step_is_recomputed(name: str) -> None:
         np.testing.assert_allclose(goal, episode.attrs["_target_pos"], atol=1e-12)
         np.testing.assert_allclose(reward, episode["reward"][:], atol=1e-4)
         np.testing.assert_array_equal(success, episode["success"][:] > 0)
-        np.testing.assert_allclose(observation[2:], recorded[2:], atol=1e-5)
-        np.testing.assert_allclose(observation[1, :18], recorded[1, :18], atol=1e-5)
-        np.testing.assert_allclose(observation[0, :36], recorded[0, :36], atol=STALE_FIRST_ROWS.get(name, 1e-5))
-        np.testing.assert_array_equal(recorded[1, 18:36], recorded[0, 18:36])  # so row 1 repeats row 0's staleness
-    assert steps > 200
+        np.testing.assert_allclose(observation[1:, :18], recorded[1:, :18], atol=1e-5)
+        np.testing.assert_allclose(observation[0, :18], recorded[0, :18], atol=STALE_FIRST_ROWS.get(name, 1e-5))
+        np.testing.assert_array_equal(observation[1:, 18:36], observation[:-1, :18])
+        np.testing.assert_array_equal(observation[:, 36:], np.repeat(goal[None], len(observation), axis=0))
+    assert steps > 60
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -128,27 +128,37 @@ def test_a_reset_lands_where_the_original_did(name: str) -> None:
         worlds.close()
 
 
-@pytest.mark.parametrize("name", ["reach", "pick-place", "drawer-open", "window-close"])
-def test_replayed_actions_move_the_hand_alike(name: str) -> None:
-    """Open loop from the recorded initial state: the hand stays within 2 mm (median) and success survives."""
-    for episode in recordings(name):
-        if episode.name.split("/")[-2] != "scripted":
-            continue
-        vector = episode.attrs["rand_vec"][None]
-        worlds = Episodes(f"metaworld/{name}-v3")
-        task, backend = worlds.task, worlds.backend
-        backend.write(task.start({"rand_vec": vector}))
-        backend.targets.mocap_pos[:, 0] = episode["mocap_pos"][0].reshape(1, 3)
-        backend.targets.mocap_quat[:, 0] = episode["mocap_quat"][0].reshape(1, 4)
-        backend.write_state(episode["qpos"][:1], episode["qvel"][:1])
-        memory = task.begin(backend.state, {"rand_vec": vector})
-        off, success = [], False
-        for t, action in enumerate(np.clip(episode["action"][:], -1, 1)):
-            worlds.control.apply(action[None], backend.state)
-            state = backend.step(task.substeps)
-            memory = task.advance(state, memory, action[None])
-            off.append(np.linalg.norm(memory["frame"][0, :3] - episode["obs"][t + 1, :3]))
-            success |= bool(task.success(state, memory)[0])
-        worlds.close()
-        assert np.median(off[:50]) < 2e-3
-        assert success == bool(episode["success"][:].any())
+def replay(name: str, episode: Any) -> tuple[np.ndarray, bool]:
+    """Repeat recorded actions from the recorded first state: how far the hand is off (T,) [m], success at any step."""
+    vector = episode.attrs["rand_vec"][None]
+    worlds = Episodes(f"metaworld/{name}-v3")
+    task, backend = worlds.task, worlds.backend
+    backend.write(task.start({"rand_vec": vector}))
+    backend.targets.mocap_pos[:, 0] = episode["mocap_pos"][0].reshape(1, 3)
+    backend.targets.mocap_quat[:, 0] = episode["mocap_quat"][0].reshape(1, 4)
+    backend.write_state(episode["qpos"][:1], episode["qvel"][:1])
+    memory = task.begin(backend.state, {"rand_vec": vector})
+    off, success = [], False
+    for t, action in enumerate(np.clip(episode["action"][:], -1, 1)):
+        worlds.control.apply(action[None], backend.state)
+        state = backend.step(task.substeps)
+        memory = task.advance(state, memory, action[None])
+        off.append(np.linalg.norm(memory["frame"][0, :3] - episode["obs"][t + 1, :3]))
+        success |= bool(task.success(state, memory)[0])
+    worlds.close()
+    return np.array(off), success
+
+
+def test_replayed_actions_move_the_hand_alike_and_still_succeed() -> None:
+    """Open loop: the hand stays within 2 mm (median of 50 steps), and at least 95 % of the successes survive."""
+    medians, survived = {}, {}
+    with h5py.File(EXTRACT) as file:
+        for name in NAMES:
+            episode = file[name]["scripted/ep_000"]
+            off, success = replay(name, episode)
+            medians[name] = np.median(off[:50])
+            if episode["success"][:].any():
+                survived[name] = success
+    assert max(medians.values()) < 2e-3, sorted(medians.items(), key=lambda item: -item[1])[:5]
+    assert len(survived) >= 45
+    assert np.mean([*survived.values()]) >= 0.95, [name for name, success in survived.items() if not success]

@@ -4,8 +4,8 @@ import numpy as np
 
 from metasim.tasks.metaworld.experts.plan import CLOSE, Array, Phase, Plan, View, expert, gap_xy, over, point
 
-DEEP_M = 0.015  # how far before the hole's position a button is held
-SWING_M = 0.01  # a button binds in its box before it counts as pressed: it is pushed as if to beyond the hole
+DEEP_M = 0.015  # how far before the hole a button is held
+SWING_M = 0.01  # how far beyond the hole it is pushed until then: its rim binds in the box before it counts as pressed
 
 
 @expert
