@@ -83,7 +83,6 @@ class Episodes:
         self.elapsed = np.zeros(num_worlds, np.int64)
         self.seeds: list[EpisodeSeed | None] = [None] * num_worlds
         self._never = np.zeros(num_worlds, bool)
-        self._factors = {factor.name: factor for factor in cls.factors}
         self._running = False
         self._closed = False
         self.control_period_s = self.model.info.timestep_s * cls.substeps
@@ -143,7 +142,6 @@ class Episodes:
                     f" or {sample[name].shape}, got shape {array.shape}"
                 )
             sample[name] = np.array(np.broadcast_to(array, sample[name].shape))
-            self._factors[name].check(sample[name])
         return sample
 
     def step(self, action: Array) -> Step:
@@ -271,6 +269,18 @@ class Episodes:
             for k, v in observation.items()
         }
         return clean, np.where(failed, 0.0, reward), success & ~failed, terminated | failed
+
+
+def check_override(task: type[Task], name: str, value: Array) -> None:
+    """Refuse a value ``(K,)`` or values ``(n, K)`` of a factor that make no sense in this task.
+
+    Raises:
+        InvalidState: If the factor says so.
+    """
+    for factor in task.factors:
+        array = np.asarray(value, dtype=float)
+        if factor.name == name and array.ndim and np.isfinite(array).all():  # else `draw` says what is wrong
+            factor.check(np.atleast_2d(array))
 
 
 def checked_action(action: Array, shape: tuple[int, int]) -> Array:

@@ -13,7 +13,7 @@ from gymnasium.vector.utils import batch_space
 from metasim.core.errors import InvalidConfig
 from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import Task
-from metasim.envs.episodes import Episodes
+from metasim.envs.episodes import Episodes, check_override
 from metasim.envs.observation import Observer, put_rows, take_row
 
 Array = Any
@@ -97,7 +97,11 @@ class EpisodesVectorEnv(VectorEnv[Any, Any, Any]):
         self._set_seeds(seed, rows)
         if "episodes" in options:
             self._episode[rows] = np.asarray(options["episodes"], np.int64)
-        values = self._begin(rows, options.get("sample"))
+        sample = options.get("sample") or {}
+        for name, value in sample.items():
+            for task in self.episodes.classes.values():
+                check_override(task, name, value)
+        values = self._begin(rows, sample)
         put_rows(self._observation, rows, values)
         self._done[rows] = False
         return _copied(self._observation), self._success_info(np.zeros(self.num_envs, bool))

@@ -58,7 +58,8 @@ def test_an_unknown_task_is_one_line_with_the_nearest(run, verb: str) -> None:
     out = () if verb != "collect" else ("--out", "demos.h5")
     ran = run(verb, "metaworld/pick-plase-v3", *out)
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err.startswith("error: no task named 'metaworld/pick-plase-v3'; did you mean ['metaworld/pick-place-v3'")
+    assert ran.err.startswith("error: no task")
+    assert "named 'metaworld/pick-plase-v3'; did you mean ['metaworld/pick-place-v3'" in ran.err
     assert ran.err.count("\n") == 1
     assert not list(Path().iterdir())
 

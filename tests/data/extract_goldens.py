@@ -3,7 +3,8 @@
 Usage: python tests/data/extract_goldens.py FOLDER_OF_GOLDENS
 
 The recordings (metaworld 3.1.1 on mujoco 3.3.0) hold one file per task. Kept here are states, actions, observations, V2
-rewards and success of one scripted episode, at most MOST_STEPS steps of it, and of RANDOM_STEPS steps of random actions.
+rewards and success of one scripted episode, at most MOST_STEPS steps of it, and of RANDOM_STEPS steps of random actions;
+of all scripted episodes the random vectors and the goals.
 """
 
 import sys
@@ -23,8 +24,12 @@ def main(folder: Path, out: Path) -> None:
     with h5py.File(out, "w") as target:
         for file in sorted(folder.glob("*-v3.h5")):
             with h5py.File(file) as source:
+                task = target.create_group(file.stem.removesuffix("-v3"))
+                scripted = [source["scripted"][name].attrs for name in sorted(source["scripted"])]
+                task.attrs["rand_vecs"] = [attributes["rand_vec"] for attributes in scripted]
+                task.attrs["targets"] = [attributes["_target_pos"] for attributes in scripted]
                 for episode, steps in EPISODES.items():
-                    group = target.create_group(f"{file.stem.removesuffix('-v3')}/{episode}")
+                    group = task.create_group(episode)
                     for name in ATTRIBUTES:
                         group.attrs[name] = source[episode].attrs[name]
                     for field in (*ROWS, *STEPS):

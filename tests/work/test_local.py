@@ -137,7 +137,7 @@ def test_workers_end_with_their_parent(kill: signal.Signals, tmp_path: Path) -> 
         os.killpg(parent.pid, kill)
     else:
         parent.kill()
-    _, err = parent.communicate(timeout=20)
+    _, err = parent.communicate(timeout=60)
     assert wait_for(lambda: not any(map(alive, workers)), 10)
     assert err.count("Traceback") <= 1  # the parent's own KeyboardInterrupt, nothing from workers
     assert parent.returncode != 0
