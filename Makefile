@@ -1,7 +1,8 @@
-# `make` alone says what there is. Variables: PYTHON (the interpreter to start from), VENV, OUT, DEMO_ARGS, TEST_ARGS.
+# `make` alone says what there is. Variables: PYTHON (the interpreter to start from), VENV, EXTRAS, OUT, DEMO_ARGS, TEST_ARGS.
 SHELL := /bin/bash
 PYTHON ?= $(shell python3.11 -c 'import sys; print(sys.executable)' 2>/dev/null || command -v python3)
 VENV ?= .venv
+EXTRAS ?= video,dev
 OUT ?= out
 DEMO_ARGS ?=
 TEST_ARGS ?=
@@ -22,7 +23,7 @@ setup: $(STAMP) ## create .venv with everything needed to develop
 $(STAMP): pyproject.toml setup.py constraints.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11) and "metasim needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + "; say make PYTHON=...")'
 	test -x "$(BIN)/pip" || "$(PYTHON)" -m venv "$(VENV)"
-	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[video,dev]'
+	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch "$@"
 
 demo: $(STAMP) ## collect, verify, evaluate and report on ten tasks in two engines, into out/

@@ -21,33 +21,44 @@ MAY = {
     "metasim.backends": {"core", "model"},
     "metasim.backends.mujoco": {"core", "model", "backends"},
     "metasim.backends.pybullet": {"core", "model", "backends"},
+    "metasim.backends.isaacgym": {"core", "model", "backends", "backends.mujoco"},  # whose batch is its mirror
     "metasim.control": {"core"},
     "metasim.disturb": {"core"},
     "metasim.randomize": {"core", "model", "disturb"},
     "metasim.envs": {"core", "model", "control", "randomize", "disturb", "work"},
+    "metasim.adapters": {"core", "envs"},
     "metasim.work": {"core"},
     "metasim.view": {"core", "envs"},
+    "metasim.view.live": {"core", "model", "envs"},  # recordings are handed in: it knows no file format
     "metasim.conformance": {"core", "model", "envs"},  # the engine under test comes by name
     "metasim.cli": ALL,
     "metasim.tasks": {"core", "model", "control"},
     "metasim.datasets": {"core", "envs", "work"},
-    "metasim.policies": {"core", "envs", "disturb", "datasets"},
+    "metasim.policies": {"core", "envs", "disturb", "datasets", "work", "adapters"},
     "metasim.benchmarks": {"core", "envs", "work", "view", "datasets"},
     "metasim.benchmarks.metaworld": {"core", "envs", "work", "benchmarks"},
-    "metasim.benchmarks.throughput": {"core", "control", "envs", "work", "benchmarks"},
+    "metasim.benchmarks.throughput": {"core", "control", "envs", "work", "benchmarks", "adapters"},
 }
 
 # Left: a library that decides how heavy or how portable a package is. Right: the packages that may import it.
-# MuJoCo stands in the PyBullet backend because the canonical model, which that one translates, is MuJoCo's.
+# MuJoCo stands in the PyBullet backend because the canonical model, which that one translates, is MuJoCo's; so does
+# what the live view draws.
 ONLY_IN = {
-    "mujoco": {"model", "backends.mujoco", "backends.pybullet", "benchmarks.throughput", "cli"},
+    "mujoco": {
+        *("backends.mujoco", "backends.pybullet", "backends.isaacgym"),
+        *("model", "view.live", "benchmarks.throughput", "cli"),
+    },
+    "isaacgym": {"backends.isaacgym"},
     "pybullet": {"backends.pybullet", "benchmarks.throughput", "cli"},
-    "gymnasium": {"envs", "datasets", "policies", "benchmarks", "benchmarks.throughput", "cli"},
-    "torch": {"policies", "cli"},
-    "stable_baselines3": {"policies", "cli"},
+    "gymnasium": {"envs", "adapters", "datasets", "policies", "benchmarks", "benchmarks.throughput", "cli"},
+    "torch": {"adapters", "policies", "benchmarks.throughput", "cli"},
+    "stable_baselines3": {"adapters", "policies", "cli"},
+    "rsl_rl": {"adapters"},
+    "tensordict": {"adapters"},
+    "torchrl": {"adapters"},
     "ray": {"work", "cli"},
-    "viser": {"view", "cli"},
-    "trimesh": {"model", "backends.pybullet", "cli"},
+    "viser": {"view.live", "cli"},
+    "trimesh": {"model", "backends.pybullet", "view.live", "backends.isaacgym", "cli"},
     "h5py": {"datasets", "benchmarks.metaworld", "cli"},
 }
 CORE_LIBRARIES = {"numpy", "array_api_compat"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,36 @@ class Laps(Output):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Adapters(Laps):
+    """An adapter's step against the step of the vector environment below it.
+
+    Args:
+        adapters: Of sb3 and rsl-rl.
+        num_envs: Worlds.
+        threads: Threads of each side.
+        most_percent: What an adapter may cost.
+    """
+
+    adapters: tuple[str, ...] = ("sb3",)
+    num_envs: int = 64
+    threads: int = 2
+    most_percent: float = 5.0
+
+    def run(self) -> Report:
+        """Measure."""
+        from metasim.benchmarks.throughput import adapters
+
+        return adapters.run(
+            self.chosen,
+            self.timing,
+            adapters=self.adapters,
+            num_envs=self.num_envs,
+            threads=self.threads,
+            most_percent=self.most_percent,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Batch(Laps):
     """MuJoCo: the vector environment against a bare Batch.step.
 
@@ -165,6 +196,37 @@ class MetaworldVector(_Vector):
     """MuJoCo: the vector environment against the original's environments in gymnasium's SyncVectorEnv."""
 
     peer: ClassVar[str] = "metaworld-vector"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classic(_Peer):
+    """MuJoCo: the classic suite against envpool's tasks and gymnasium's SyncVectorEnv, in one run.
+
+    Args:
+        num_envs: Worlds.
+        threads: Threads of ours and of envpool's.
+        warmup: Steps that pass before rounds with resets; None for one episode.
+        gymnasium_python: Interpreter that gymnasium's environments run in; by default this one.
+    """
+
+    num_envs: int = 64
+    threads: int = 2
+    warmup: int | None = None
+    gymnasium_python: Path = Path(sys.executable)
+
+    def run(self) -> Report:
+        """Measure."""
+        from metasim.benchmarks.throughput import classic
+
+        return classic.run(
+            chosen_tasks(self.tasks or classic.TASKS),
+            self.timing,
+            self.interpreter("envpool"),
+            self.gymnasium_python,
+            num_envs=self.num_envs,
+            threads=self.threads,
+            warmup=self.warmup,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,7 +337,9 @@ class Page:
 
 
 BENCHMARKS: dict[str, Callable[..., Any]] = {
+    "adapters": Adapters,
     "batch": Batch,
+    "classic": Classic,
     "envpool": Envpool,
     "metaworld": Metaworld,
     "metaworld-vector": MetaworldVector,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from metasim.benchmarks.throughput import mixed, mujoco_batch, peers, pybullet_replay, resets, startup
+from metasim.benchmarks.throughput import classic, mixed, mujoco_batch, peers, pybullet_replay, resets, startup
 from metasim.core.errors import InvalidConfig
 from metasim.work import write_atomically
 
@@ -19,6 +19,7 @@ commands wrote with `--json`.
 """
 SECTIONS = {
     "batch": ("Against a bare batch of the engine", mujoco_batch.COLUMNS),
+    "classic": ("The classic suite against envpool and gymnasium's SyncVectorEnv", classic.COLUMNS),
     "envpool": ("Against envpool", peers.COLUMNS),
     "metaworld": ("One environment against the original's", peers.COLUMNS),
     "metaworld-vector": ("Against the original in gymnasium's SyncVectorEnv", peers.COLUMNS),
@@ -56,6 +57,11 @@ def _read(file: Path) -> dict[str, Any]:
     return data
 
 
+def _short(task: str) -> str:
+    """Return a task's name without suite and version."""
+    return task.partition("/")[2].rpartition("-v")[0] or task
+
+
 def _section(data: Mapping[str, Any], title: str, columns: Sequence[Any]) -> str:
     settings = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in data["settings"].items())
     goals = {goal["key"]: goal for goal in data["goals"]}
@@ -63,7 +69,7 @@ def _section(data: Mapping[str, Any], title: str, columns: Sequence[Any]) -> str
     lines += [f"| | {' | '.join(c.heading for c in columns)} |", f"|---|{'---:|' * len(columns)}"]
     for row in data["rows"]:
         cells = (f"{row[c.key]:,.{c.digits}f}" if c.key in row else "–" for c in columns)
-        lines.append(f"| {row['name'].removeprefix('metaworld/').removesuffix('-v3')} | {' | '.join(cells)} |")
+        lines.append(f"| {_short(row['name'])} | {' | '.join(cells)} |")
     lines.append("")
     for key, value in data["summary"].items():
         goal = goals.get(key)

@@ -23,6 +23,7 @@ Array = Any
 WORKER = Path(__file__).with_name("peer_worker.py")
 PINS: Mapping[str, tuple[str, ...]] = {
     "envpool": ("envpool==1.2.5", "gymnasium==1.4.0", "numpy==2.4.6"),
+    "gymnasium": ("gymnasium==1.4.0", "mujoco==4.0.0", "numpy==2.4.6"),
     "metaworld": ("metaworld==3.1.1", "mujoco==3.3.0", "gymnasium==1.4.0", "numpy==2.4.6", "packaging"),
 }
 

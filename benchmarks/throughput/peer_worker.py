@@ -86,25 +86,20 @@ class Metaworld:
         return {"steps": steps, "seconds": stepping, "reset_s": resetting / resets}
 
 
-class MetaworldVector:
-    """N environments of the original in gymnasium's ``SyncVectorEnv``, each with a goal of its own."""
+class Sync:
+    """N environments in gymnasium's ``SyncVectorEnv``, ``env``, which a subclass makes."""
+
+    env: Any
+    horizon: int
 
     def __init__(self, job: Job) -> None:
-        metaworld = importlib.import_module("metaworld")
-        gymnasium = importlib.import_module("gymnasium")
-        name, self.n, self.next = job["task"], job["num_envs"], 0
-        benchmark = metaworld.MT1(name, seed=0)
-
-        def make(i: int) -> Any:
-            env = benchmark.train_classes[name]()
-            env.set_task(benchmark.train_tasks[i % len(benchmark.train_tasks)])
-            return gymnasium.wrappers.TimeLimit(env, HORIZON)
-
-        mode = gymnasium.vector.AutoresetMode.SAME_STEP
-        makers = [lambda i=i: make(i) for i in range(self.n)]
-        self.env = gymnasium.vector.SyncVectorEnv(makers, autoreset_mode=mode)
-        self.actions = np.load(job["actions"])
+        self.n, self.next, self.actions = job["num_envs"], 0, np.load(job["actions"])
+        self.make(job["task"], importlib.import_module("gymnasium"))
         self.env.reset()
+
+    def make(self, name: str, gymnasium: Any) -> None:
+        """Set ``env`` and ``horizon``."""
+        raise AssertionError("a peer overrides this")
 
     def stagger(self, steps: int) -> dict[str, float]:
         """Let some steps pass, and give the worlds' episodes ages of their own."""
@@ -112,9 +107,14 @@ class MetaworldVector:
         for i in range(min(steps, 10)):
             self.env.step(self.actions[i % len(self.actions)])
         for k, env in enumerate(self.env.envs):
-            age = k * HORIZON // self.n
-            env._elapsed_steps = env.unwrapped.curr_path_length = age
+            self.set_age(env, k * self.horizon // self.n)
         return {}
+
+    def set_age(self, env: Any, age: int) -> None:
+        """Set how many steps an environment's episode has lasted."""
+        while "_elapsed_steps" not in vars(env):
+            env = env.env
+        env._elapsed_steps = age
 
     def step(self, steps: int) -> dict[str, float]:
         """Take some steps from wherever the worlds are; worlds whose episode is over begin another by themselves."""
@@ -129,6 +129,40 @@ class MetaworldVector:
         """Take some steps from the beginning of episodes."""
         self.env.reset()
         return self.step(steps)
+
+
+class Gymnasium(Sync):
+    """Environments of gymnasium's own, as ``gymnasium.make_vec`` returns them."""
+
+    def make(self, name: str, gymnasium: Any) -> None:
+        """Make them."""
+        mode = {"autoreset_mode": gymnasium.vector.AutoresetMode.SAME_STEP}
+        self.env = gymnasium.make_vec(name, self.n, vectorization_mode="sync", vector_kwargs=mode)
+        self.horizon = int(gymnasium.spec(name).max_episode_steps)
+
+
+class MetaworldVector(Sync):
+    """Environments of the original, each with a goal of its own."""
+
+    horizon = HORIZON
+
+    def make(self, name: str, gymnasium: Any) -> None:
+        """Make them."""
+        metaworld = importlib.import_module("metaworld")
+        benchmark = metaworld.MT1(name, seed=0)
+
+        def make(i: int) -> Any:
+            env = benchmark.train_classes[name]()
+            env.set_task(benchmark.train_tasks[i % len(benchmark.train_tasks)])
+            return gymnasium.wrappers.TimeLimit(env, HORIZON)
+
+        mode = gymnasium.vector.AutoresetMode.SAME_STEP
+        makers = [lambda i=i: make(i) for i in range(self.n)]
+        self.env = gymnasium.vector.SyncVectorEnv(makers, autoreset_mode=mode)
+
+    def set_age(self, env: Any, age: int) -> None:
+        """Set both counters of an episode's steps."""
+        env._elapsed_steps = env.unwrapped.curr_path_length = age
 
 
 class MetaworldResets:
@@ -152,6 +186,7 @@ class MetaworldResets:
 
 PEERS = {
     "envpool": Envpool,
+    "gymnasium": Gymnasium,
     "metaworld": Metaworld,
     "metaworld-vector": MetaworldVector,
     "metaworld-resets": MetaworldResets,

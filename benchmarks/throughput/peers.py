@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from metasim.benchmarks.throughput.names import peer_name
 from metasim.benchmarks.throughput.peer_process import Peer, Setup
 from metasim.benchmarks.throughput.report import Column, Goal, Report
 from metasim.benchmarks.throughput.rounds import Rounds, Timing, alternate, geometric_mean, pilot
 from metasim.benchmarks.throughput.sides import Single, Vector
-from metasim.core.errors import InvalidConfig
 
 VECTOR_GOALS = {
     "envpool": (Goal(key="ratio", at_least=1.3), Goal(key="lowest_ratio", at_least=1.0)),
@@ -55,10 +55,9 @@ def run_vector(
         warmup: Steps that pass before rounds with resets; None for one episode.
     """
     rows, versions = {}, {}
-    named = _camel if name == "envpool" else plain
     for task in tasks:
         ours = Vector(task, num_envs, threads)
-        setup = Setup(peer=name, task=named(task), actions=ours.actions, threads=threads)
+        setup = Setup(peer=name, task=peer_name(name, task), actions=ours.actions, threads=threads)
         with _both(ours, python, setup) as peer:
             versions[name.partition("-")[0]] = peer.version
             steps = pilot([ours.fresh_step, peer.fresh_step], timing.seconds, FRESH_STEPS)
@@ -76,7 +75,7 @@ def run_metaworld(tasks: Sequence[str], timing: Timing, python: Path, *, limit: 
     rows, versions = {}, {}
     for task in tasks:
         ours = Single(task)
-        setup = Setup(peer="metaworld", task=plain(task), actions=ours.actions[:, None])
+        setup = Setup(peer="metaworld", task=peer_name("metaworld", task), actions=ours.actions[:, None])
         with _both(ours, python, setup) as peer:
             versions["metaworld"] = peer.version
             steps = pilot([ours.step, peer.step], timing.seconds, limit)
@@ -129,17 +128,3 @@ def _report(
         goals=goals,
         versions=versions,
     )
-
-
-def plain(task: str) -> str:
-    """Return a task's name without the suite, ``metaworld/pick-place-v3`` to ``pick-place-v3``."""
-    suite, _, name = task.partition("/")
-    if suite != "metaworld":
-        raise InvalidConfig(f"the peers have Meta-World's tasks, not {task!r}; give metaworld/... tasks")
-    return name
-
-
-def _camel(task: str) -> str:
-    """Return envpool's name of a task, ``metaworld/pick-place-v3`` to ``MetaWorld/PickPlace-v3``."""
-    name, _, version = plain(task).rpartition("-")
-    return f"MetaWorld/{''.join(part.capitalize() for part in name.split('-'))}-{version}"

@@ -17,8 +17,8 @@ from statistics import median
 
 import numpy as np
 
+from metasim.benchmarks.throughput.names import peer_name
 from metasim.benchmarks.throughput.peer_process import Peer, Setup
-from metasim.benchmarks.throughput.peers import plain
 from metasim.benchmarks.throughput.report import Column, Goal, Report
 from metasim.benchmarks.throughput.rounds import geometric_mean
 from metasim.core.errors import EngineFailure
@@ -60,7 +60,9 @@ def run(tasks: Sequence[str], rounds: int, python: Path, *, num_envs: int = 64) 
     """Compare on some tasks; the summary has geometric means."""
     rows, versions = {}, {}
     for task in tasks:
-        setup = Setup(peer="metaworld-resets", task=plain(task), actions=np.zeros((1, 1, 4), np.float32))
+        setup = Setup(
+            peer="metaworld-resets", task=peer_name("metaworld", task), actions=np.zeros((1, 1, 4), np.float32)
+        )
         with contextlib.closing(Peer(python, setup)) as peer:
             versions["metaworld"] = peer.version
             laps = [(_ours(task, num_envs, 100 * k), peer.step(num_envs).seconds) for k in range(rounds)]

@@ -17,6 +17,7 @@ from metasim.cli.options import (
     TaskModules,
     Tasks,
     expand_tasks,
+    policy_name,
 )
 from metasim.cli.output import as_json, complain, note, plain, stdout_kept, table
 from metasim.cli.progress import Bars
@@ -40,7 +41,7 @@ class Collect:
         tasks: Task ids, globs such as 'metaworld/*', or protocols such as MT10.
         out: The finished file.
         backend: Engine.
-        policy: Name of the policy: expert, noisy-expert, random, zero.
+        policy: Name of the policy (expert, noisy-expert, random, zero), or a file or folder that train wrote.
         episodes: Episodes per task.
         seed: Root seed.
         split: Ranges of the factors.
@@ -75,7 +76,7 @@ class Collect:
                 tasks=expand_tasks(self.tasks),
                 out=self.out,
                 backend=self.backend,
-                policy=self.policy,
+                policy=policy_name(self.policy),
                 episodes=self.episodes,
                 seed=self.seed,
                 split=self.split,

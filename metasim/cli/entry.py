@@ -18,15 +18,19 @@ from metasim.core.errors import EngineFailure, MetasimError, UnknownName
 OK, NO, USAGE, INTERRUPTED = 0, 1, 2, 130
 VERBS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "list": ("metasim.cli.listing:List", "tasks, backends, robots or protocols"),
+        "list": ("metasim.cli.listing:List", "tasks, backends, robots, policies, protocols or plug-ins"),
         "render": ("metasim.cli.pictures:Render", "a picture of a task's start (PNG)"),
         "play": ("metasim.cli.pictures:Play", "a video of a policy (MP4 or GIF)"),
+        "view": ("metasim.cli.view:View", "a running task, or a dataset, in a browser"),
         "collect": ("metasim.cli.data:Collect", "demonstrations of tasks into one HDF5 file"),
         "verify": ("metasim.cli.data:Verify", "replay a dataset and say whether it holds"),
         "merge": ("metasim.cli.data:Merge", "several datasets into one"),
         "inspect": ("metasim.cli.data:Inspect", "what a dataset holds"),
+        "train": ("metasim.cli.train:Train", "a policy, with SAC or PPO"),
         "eval": ("metasim.cli.evaluation:Eval", "success of a policy, every episode in a results file"),
         "report": ("metasim.cli.evaluation:Report", "results files into one page a person can read"),
+        "robots": ("metasim.cli.robots:Robots", "the robots on one sheet, or as a table"),
+        "convert": ("metasim.cli.convert:Convert", "a URDF robot into an MJCF that plain MuJoCo loads"),
         "demo": ("metasim.cli.demo:Demo", "all of it on ten tasks in both engines, in minutes"),
         "doctor": ("metasim.cli.doctor:Doctor", "what this machine has, and what it lacks"),
         "check-backend": ("metasim.cli.engines:CheckBackend", "hold an engine against the contract"),

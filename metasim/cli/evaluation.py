@@ -19,6 +19,7 @@ from metasim.cli.options import (
     TaskModules,
     Tasks,
     expand_tasks,
+    policy_name,
     protocol_id,
 )
 from metasim.cli.output import as_json, note, plain, stdout_kept, table
@@ -39,7 +40,7 @@ class Eval:
 
     Args:
         tasks: Task ids, globs such as 'metaworld/*', or protocols such as MT10.
-        policy: Name of the policy: expert, noisy-expert, random, zero.
+        policy: Name of the policy (expert, noisy-expert, random, zero), or a file or folder that train wrote.
         backend: Engine.
         episodes: Episodes per task.
         seed: Root seed.
@@ -76,7 +77,7 @@ class Eval:
             config = EvaluateConfig(
                 tasks=expand_tasks(self.tasks),
                 backend=self.backend,
-                policy=self.policy,
+                policy=policy_name(self.policy),
                 episodes=self.episodes,
                 seed=self.seed,
                 split=self.split,

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from metasim.core.versions import within
+
 DISTRIBUTION = "metasim-robotics"
 WHEEL_PYTHON = (3, 11)  # the Python that PyBullet has a Linux wheel for
 TIMEOUT_S = 120.0
@@ -105,18 +107,6 @@ def package(name: str, wanted: str) -> Finding:
     return Finding(name=name, state="ok", detail=version)
 
 
-def within(version: str, wanted: str) -> bool:
-    """Whether a version keeps its ``>=``, ``>``, ``<=`` and ``<`` bounds; other signs are not judged."""
-    have = _numbers(version)
-    for sign, bound in re.findall(r"(>=|<=|>|<)\s*([\d.]+)", wanted):
-        limit = _numbers(bound)
-        width = max(len(have), len(limit))
-        a, b = (v + (0,) * (width - len(v)) for v in (have, limit))
-        if not {">=": a >= b, ">": a > b, "<=": a <= b, "<": a < b}[sign]:
-            return False
-    return True
-
-
 def engine(name: str, code: str, fix: str) -> Finding:
     """Import an engine and use it, in another process."""
     said, problem = attempt(code)
@@ -184,7 +174,9 @@ def assets() -> Iterator[Finding]:
 
 
 def plugins() -> Iterator[Finding]:
-    """Load the tasks, and look at the plug-ins that failed."""
+    """Load the tasks and what other packages bring, and look at the plug-ins that failed."""
+    from metasim.cli import plugins as others
+
     try:
         from metasim.core.task import TASKS
 
@@ -193,12 +185,13 @@ def plugins() -> Iterator[Finding]:
         yield Finding(name="tasks", state="missing", detail=f"{type(error).__name__}: {error}")
         return
     yield Finding(name="tasks", state="ok", detail=f"{count} registered")
-    for name, reason in TASKS.failures.items():
+    for row in others.rows():
+        broken = str(row["problem"])
         yield Finding(
-            name=f"plug-in {name}",
-            state="optional",
-            detail=reason,
-            fix="repair or uninstall the package it is in",
+            name=f"plug-in {row['plug-in']}",
+            state="optional" if broken else "ok",
+            detail=broken or str(row["brings"]),
+            fix="repair or uninstall the package it is in" if broken else "",
         )
 
 
@@ -214,8 +207,3 @@ def attempt(code: str) -> tuple[str, str]:
         return (ran.stdout.strip().splitlines() or [""])[-1], ""
     words = ran.stderr.strip().splitlines()
     return "", words[-1] if words else f"ended with {ran.returncode}"
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    match = re.match(r"\d+(?:\.\d+)*", version)
-    return tuple(int(part) for part in match[0].split(".")) if match else ()

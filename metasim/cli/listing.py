@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import tyro
 
+from metasim.cli import plugins
 from metasim.cli.options import TaskModules
 from metasim.cli.output import as_json, note, stdout_kept, table
+from metasim.core.registry import Registry
 
-What = Literal["tasks", "backends", "robots", "protocols"]
+What = Literal["tasks", "backends", "robots", "policies", "protocols", "plugins"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class List:
-    """List tasks, backends, robots or protocols.
+    """List tasks, backends, robots, policies, protocols or plug-ins.
 
     Args:
         what: What to list.
@@ -31,17 +36,17 @@ class List:
     def run(self) -> int:
         """Print the list."""
         with stdout_kept():
-            rows = {"tasks": tasks, "backends": backends, "robots": robots, "protocols": protocols}[self.what]()
+            rows = LISTS[self.what]()
+            failed = _failed(self.what)
         if self.json:
             as_json(rows)
         elif rows:
             columns = [name for name in rows[0] if name not in ("capabilities", "camera")]
             table("", columns, [[_cell(row[name]) for name in columns] for row in rows])
-        if self.what == "tasks":
-            from metasim.core.task import TASKS
-
-            for plugin, reason in TASKS.failures.items():
-                note(f"plug-in {plugin!r} was not loaded: {reason}", "yellow")
+        elif self.what == "plugins":
+            note("no other package brings anything")
+        for plugin, reason in failed.items():
+            note(f"plug-in {plugin} was not loaded: {reason}", "yellow")
         return 0
 
 
@@ -58,7 +63,7 @@ def tasks() -> list[dict[str, Any]]:
             "varies": [factor.name for factor in cls.factors],
             "camera": cls.camera,
         }
-        for id, cls in TASKS.items()
+        for id, cls in TASKS.sound()
     ]
 
 
@@ -72,9 +77,9 @@ def backends() -> list[dict[str, Any]]:
         try:
             version = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            version = ""
+            version = BACKENDS.plugins[name].version if name in BACKENDS.plugins else ""
         try:
-            capabilities, missing = sorted(BACKENDS[name].capabilities), ""
+            capabilities, missing = sorted(BACKENDS[name].capabilities), BACKENDS[name].missing()
         except (MetasimError, ImportError) as error:
             capabilities, missing = [], str(error)
         rows.append({"backend": name, "version": version, "missing": missing, "capabilities": capabilities})
@@ -88,7 +93,7 @@ def robots() -> list[dict[str, Any]]:
     from metasim.model.robots import ROBOTS
 
     rows = []
-    for name, entry in ROBOTS.items():
+    for name, entry in ROBOTS.sound():
         try:
             locate(entry.file)
             installed = True
@@ -108,6 +113,16 @@ def robots() -> list[dict[str, Any]]:
     return rows
 
 
+def policies() -> list[dict[str, Any]]:
+    """Return every registered policy that needs no file."""
+    from metasim.core.policy import POLICIES
+
+    return [
+        {"policy": name, "about": (inspect.getdoc(item) or "").partition("\n")[0], "from": _origin(POLICIES, name)}
+        for name, item in POLICIES.sound()
+    ]
+
+
 def protocols() -> list[dict[str, Any]]:
     """Return what environments can be made of by id, and how results are measured."""
     from metasim.benchmarks import metalearning, multitask
@@ -117,6 +132,28 @@ def protocols() -> list[dict[str, Any]]:
     made = [{"protocol": id, "tasks": len(p.tasks) or "yours", "about": p.summary} for id, p in PROTOCOLS.items()]
     about = {**MEASURED, multitask.PROTOCOL: multitask.SUMMARY, metalearning.PROTOCOL: metalearning.SUMMARY}
     return [*made, *({"protocol": name, "tasks": "any", "about": text} for name, text in about.items())]
+
+
+LISTS: Mapping[What, Callable[[], list[dict[str, Any]]]] = MappingProxyType(
+    {
+        "tasks": tasks,
+        "backends": backends,
+        "robots": robots,
+        "policies": policies,
+        "protocols": protocols,
+        "plugins": plugins.rows,
+    }
+)
+
+
+def _failed(what: What) -> Mapping[str, str]:
+    """Return the plug-ins of what is listed that could not be loaded, and why; `plugins` shows them in its rows."""
+    kinds = {f"{registry.kind}s".replace("ys", "ies"): registry for registry in plugins.registries()}
+    return plugins.problems(kinds[what]) if what in kinds else {}
+
+
+def _origin(registry: Registry[Any], name: str) -> str:
+    return registry.plugins[name].label if name in registry.plugins else "metasim"
 
 
 def _cell(value: Any) -> str:

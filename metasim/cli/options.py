@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import os
 from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Annotated
@@ -62,6 +63,21 @@ def protocol_id(word: str) -> str:
         if word.lower() in (id.lower(), id.lower().partition("/")[2]):
             return id
     raise UnknownName("protocol", word, PROTOCOLS)
+
+
+def policy_name(word: str) -> str:
+    """Return the name of a policy for a name, or for the path of one that was trained.
+
+    Raises:
+        InvalidPolicy: If there is no policy at that path.
+    """
+    from metasim.core.policy import POLICIES
+
+    if word in POLICIES or not (os.sep in word or Path(word).exists()):
+        return word
+    from metasim.policies.learned import saved
+
+    return saved(word)
 
 
 def _expand(word: str, names: tuple[str, ...]) -> tuple[str, ...]:

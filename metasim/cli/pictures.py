@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from metasim.cli.options import MaybeInt, MaybeOut, OneTask, TaskModules, Tasks, expand_tasks
+from metasim.cli.options import MaybeInt, MaybeOut, OneTask, TaskModules, Tasks, expand_tasks, policy_name
 from metasim.cli.output import note, plain, stdout_kept
 from metasim.cli.progress import Bars
 from metasim.core.errors import InvalidConfig
@@ -81,7 +81,7 @@ class Play:
     Args:
         task: Task id.
         backend: Engine.
-        policy: Name of the policy: expert, noisy-expert, random, zero.
+        policy: Name of the policy (expert, noisy-expert, random, zero), or a file or folder that train wrote.
         camera: Name of the camera; empty for the task's.
         size: Width and height in pixels.
         fps: Frames per second.
@@ -114,6 +114,7 @@ class Play:
         from metasim.work import write_atomically
 
         task, out = one_task(self.task), self.out or Path()
+        policy = policy_name(self.policy)
         if out.suffix.lower() not in ("", ".mp4", ".gif") and not out.is_dir():
             raise InvalidConfig(f"--out is a folder, or a file that ends in .mp4 or .gif; got {str(out)!r}")
         as_gif = self.gif or out.suffix.lower() == ".gif"
@@ -123,7 +124,7 @@ class Play:
             recording = view.record(
                 task,
                 self.backend,
-                self.policy,
+                policy,
                 self.seed,
                 episode=self.episode,
                 camera=self.camera,
@@ -134,7 +135,7 @@ class Play:
                 report=lambda done, wanted: bars.show(task, done / wanted, f"{done}/{wanted} steps"),
             )
         outcome = "failed" if recording.error else "success" if recording.success_any else "failure"
-        name = f"{slug(task)}_{self.backend}_{self.policy}_seed{self.seed}_episode{self.episode}_{outcome}"
+        name = f"{slug(task)}_{self.backend}_{policy}_seed{self.seed}_episode{self.episode}_{outcome}"
         target = out if out.suffix else out / f"{name}.{'gif' if as_gif else 'mp4'}"
         write_atomically(target, (view.gif if as_gif else view.mp4)(recording.frames, recording.fps))
         last = "solved at the last step too" if recording.success_last else "not solved at the last step"

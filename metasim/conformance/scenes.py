@@ -63,6 +63,7 @@ HEAP_READS = Reads(
     sites=("tip",),
     velocities=("fore", "tip", *HEAP),
     contacts=(("tile", "world"), ("fore", "brick"), ("marble", "tile")),
+    fields=("xpos", "cvel", "cfrc_ext"),
 )
 BLOCKS: Mapping[str, Body] = {
     "bottom": Box(size_m=(0.2, 0.2, 0.1), mass_kg=1.5, pos=(0.0, 0.0, 0.05)),
@@ -117,6 +118,7 @@ SCENES: Mapping[str, tuple[Scene, Reads]] = {
         Reads(
             bodies=("bottom", "top"),
             contacts=(("top", "bottom"), ("bottom", "top"), ("bottom", "ground"), ("top", "ground")),
+            fields=("cfrc_ext",),
         ),
     ),
     "pendulum": (Scene(base=_file("pendulum")), Reads(joints=("swing",))),
@@ -154,7 +156,7 @@ SCENES: Mapping[str, tuple[Scene, Reads]] = {
     "plant": (Scene(base=_file("plant")), Reads(joints=("geared", "oiled", "sprung", "ranged", "wrist"))),
     "pucks": (
         Scene(objects=PUCKS, ground=False, physics=FLOATING),
-        Reads(joints=("left", "right"), bodies=("left", "right"), contacts=(("left", "right"),)),
+        Reads(joints=("left", "right"), bodies=("left", "right"), contacts=(("left", "right"),), fields=("cfrc_ext",)),
     ),
     "cannon": (Scene(base=_file("cannon")), Reads(joints=("barrel", "bore"), bodies=("barrel", "shot"))),
     "offset": (
@@ -162,6 +164,14 @@ SCENES: Mapping[str, tuple[Scene, Reads]] = {
         Reads(joints=("hull",), bodies=("hull",), sites=("eye",), velocities=("hull", "eye")),
     ),
     "tree": (Scene(base=_file("tree")), TREE_READS),
+    "bodies": (
+        Scene(base=_file("tree")),
+        Reads(
+            bodies=("base", "wrist", "lever"),
+            velocities=("base", "wrist", "lever"),
+            fields=("xpos", "xquat", "xipos", "subtree_com", "cinert", "cvel"),
+        ),
+    ),
     "mocap": (
         Scene(base=_file("mocap"), welds=(WELD,)),
         Reads(joints=("load",), bodies=("hand", "load")),

@@ -13,10 +13,10 @@ Array = Any
 
 
 def look(state: State) -> list[Array]:
-    """Return copies of all coordinates, declared frames and contacts ``(N, ...)``."""
+    """Return copies of all coordinates, declared frames, contacts and fields ``(N, ...)``."""
     contacts = state.contacts.copy()
     frames = state.sensors[:, _frame_columns(state)].copy()
-    return [state.qpos.copy(), state.qvel.copy(), frames, contacts]
+    return [state.qpos.copy(), state.qvel.copy(), frames, contacts, state.fields.copy()]
 
 
 def goals(backend: Backend) -> list[Array]:

@@ -22,6 +22,7 @@ Array = Any
 
 PARAMETERS: Mapping[str, str] = {
     "mass": "body",
+    "inertia": "body",
     "friction": "geom",
     "damping": "joint",
     "gain": "actuator",
@@ -30,7 +31,8 @@ PARAMETERS: Mapping[str, str] = {
     "body_quat": "body",
     "site_pos": "site",
 }
-"""Per-world parameters and the kind of thing each belongs to; gravity belongs to the world."""
+"""Per-world parameters and the kind of thing each belongs to; gravity belongs to the world. Where several are set at
+once, they are in this order: a body's inertia comes after its mass, with which it would change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,18 @@ class Start:
         velocities: Joint name to velocities ``(n, V)``; joints named in ``joints`` only are set at rest.
         bodies: Name of a fixed body to its position ``(n, 3)`` [m] or pose ``(n, 7)`` in its parent's frame.
         sites: Site name to position ``(n, 3)`` [m] in its body's frame.
+        parameters: Parameter and name, such as ``("friction", "floor")``, to values as for
+            :meth:`Backend.set_parameter`. An episode's parameters are gone when the next one begins.
+        scales: Parameter and name to what the model's own value is multiplied by, ``(n,)``, or ``(n, K)`` for one
+            factor per component.
     """
 
     joints: Mapping[str, Array] = field(default_factory=dict[str, Array])
     velocities: Mapping[str, Array] = field(default_factory=dict[str, Array])
     bodies: Mapping[str, Array] = field(default_factory=dict[str, Array])
     sites: Mapping[str, Array] = field(default_factory=dict[str, Array])
+    parameters: Mapping[tuple[str, str], Array] = field(default_factory=dict[tuple[str, str], Array])
+    scales: Mapping[tuple[str, str], Array] = field(default_factory=dict[tuple[str, str], Array])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +110,11 @@ class Backend(ABC):
         if not _positive_int(workers):
             raise InvalidConfig(f"workers must be a positive integer, got {workers!r}")
         self.num_worlds, self.workers = int(num_worlds), int(workers)
+
+    @classmethod
+    def missing(cls) -> str:
+        """Return what has to be installed before this engine runs here; empty where it does."""
+        return ""
 
     # -- what is there ------------------------------------------------------------------------------------------
     @property
@@ -157,11 +170,11 @@ class Backend(ABC):
     # -- state --------------------------------------------------------------------------------------------------
     @abstractmethod
     def write(self, start: Start, worlds: Array | None = None) -> None:
-        """Set joints, fixed bodies and sites of some worlds and refresh their state.
+        """Set joints, fixed bodies, sites and parameters of some worlds and refresh their state.
 
         Raises:
-            UnknownName: For a joint, body or site that is not in the model.
-            InvalidState: For a wrong shape or values that are not finite.
+            UnknownName: For a joint, body, site or parameter that is not in the model.
+            InvalidState: For a wrong shape, sign or values that are not finite; nothing is written.
         """
 
     @abstractmethod
@@ -190,7 +203,8 @@ class Backend(ABC):
         """Set a parameter of :data:`PARAMETERS` per world.
 
         Args:
-            parameter: ``mass`` (n,) [kg, inertia scales along], ``friction`` (n,) sliding, ``damping`` (n,)
+            parameter: ``mass`` (n,) [kg, inertia scales along], ``inertia`` (n, 3) [kg m^2] about the body's principal
+                axes, ``friction`` (n,) sliding, ``damping`` (n,)
                 [N s/m or N m s/rad], ``gain`` (n,) position or velocity gain or effort scale, ``gravity`` (n, 3),
                 ``body_pos`` (n, 3), ``body_quat`` (n, 4), ``site_pos`` (n, 3).
             name: Body, geom, joint, actuator or site; ``""`` for gravity.
@@ -245,9 +259,14 @@ class Backend(ABC):
         self.close()
 
 
-BACKENDS: Registry[type[Backend]] = Registry("backend")
+BACKENDS: Registry[type[Backend]] = Registry(
+    "backend",
+    group="metasim.backends",
+    accepts=lambda item: isinstance(item, type) and issubclass(item, Backend),
+)
 BACKENDS.register("mujoco", "metasim.backends.mujoco:MujocoBackend")
 BACKENDS.register("pybullet", "metasim.backends.pybullet:PybulletBackend")
+BACKENDS.register("isaacgym", "metasim.backends.isaacgym:IsaacGymBackend")
 
 
 def launch(backend: str, num_worlds: int = 1, *, workers: int = 1) -> Backend:

@@ -41,6 +41,10 @@ class MissingDependency(MetasimError, ImportError):
     """A package that an optional feature needs is not installed."""
 
 
+class BrokenPlugin(MissingDependency):
+    """Something that another package brings, and that cannot be imported from it."""
+
+
 class InvalidConfig(MetasimError, ValueError):
     """A setting whose value or combination cannot work."""
 

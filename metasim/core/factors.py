@@ -14,6 +14,8 @@ from metasim.core.seeding import EpisodeSeed
 
 Array = Any
 Range = tuple[tuple[float, ...], tuple[float, ...]]
+PLACES = ("joints", "bodies", "sites", "parameters", "scales")
+"""Fields of a start that a factor may set."""
 
 
 class Factor(ABC):
@@ -28,8 +30,8 @@ class Factor(ABC):
     def check(self, value: Array) -> None:  # noqa: B027
         """Refuse given values ``(n, ...)`` that make no sense here, with InvalidState; by default none."""
 
-    def place(self, value: Array, home: Mapping[str, Array]) -> Mapping[str, Mapping[str, Array]]:
-        """Return start fields (``"joints"``, ``"bodies"``, ``"sites"``) for values ``(n, ...)``; none by default.
+    def place(self, value: Array, home: Mapping[str, Array]) -> Mapping[str, Mapping[Any, Array]]:
+        """Return fields of a start, of those in :data:`PLACES`, for values ``(n, ...)``; none by default.
 
         ``home`` maps object and goal names to their pose in the scene ``(7,)``.
         """

@@ -24,7 +24,7 @@ class Policy(Protocol):
         """Return actions ``(N, A)``."""
 
 
-POLICIES: Registry[Any] = Registry("policy")
+POLICIES: Registry[Any] = Registry("policy", group="metasim.policies")
 """Name to factory ``(task, num_worlds) -> Policy``."""
 POLICIES.register("expert", "metasim.policies.scripted:Expert")
 POLICIES.register("noisy-expert", "metasim.policies.scripted:NoisyExpert")

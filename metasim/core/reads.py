@@ -5,7 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
-from metasim.core.errors import InvalidConfig
+from metasim.core.errors import InvalidConfig, UnknownName
+
+FIELDS: Mapping[str, int] = {
+    "xpos": 3,
+    "xquat": 4,
+    "xipos": 3,
+    "subtree_com": 3,
+    "cinert": 10,
+    "cvel": 6,
+    "cfrc_ext": 6,
+}
+"""What can be read of all bodies at once, and its columns, named and defined as MuJoCo does.
+
+Position and orientation (wxyz) of the frame, centre of mass, centre of mass of the body with everything that hangs on
+it, inertia and velocity (rotation before translation) about the centre of mass of the whole tree, external wrench
+(torque before force) about that centre; world axes.
+"""
+FORCE_FIELDS = ("cfrc_ext",)
+"""Those that forces make; like contacts they are of the last substep, and zero after a write."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +37,9 @@ class Reads:
         geoms: Geoms whose pose is read.
         velocities: Those of ``bodies`` and ``sites`` whose linear and angular velocity is read too.
         contacts: Pairs of bodies or geoms whose contact force is read; a body stands for all of its geoms.
+        fields: Names of :data:`FIELDS`, read of all bodies. After a step they are as the engine left them, which may
+            be up to one substep before the new state (MuJoCo's are, and suites made for it rely on that); after a write
+            they are of the new state.
     """
 
     joints: tuple[str, ...] = ()
@@ -27,9 +48,10 @@ class Reads:
     geoms: tuple[str, ...] = ()
     velocities: tuple[str, ...] = ()
     contacts: tuple[tuple[str, str], ...] = ()
+    fields: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a bare string where a tuple of names is meant, and velocities of what is not read."""
+        """Refuse a bare string where a tuple of names is meant, velocities of what is not read, unknown fields."""
         for f in fields(self):
             value = getattr(self, f.name)
             if isinstance(value, str):
@@ -39,6 +61,9 @@ class Reads:
         stray = [n for n in self.velocities if n not in self.bodies and n not in self.sites]
         if stray:
             raise InvalidConfig(f"Reads.velocities {stray} are in neither bodies nor sites; add them there")
+        for name in self.fields:
+            if name not in FIELDS:
+                raise UnknownName("field", name, FIELDS, hint="(in Reads.fields)")
 
     def merge(self, other: Reads) -> Reads:
         """Return the union, in order of first mention."""
@@ -73,9 +98,23 @@ class Layout:
         frames: Kind (``"body"``, ``"site"``, ``"geom"``) to name to columns in the sensors ``(N, S)``.
         joints: Joint name to (qpos start, qpos width, dof start, dof width).
         contacts: Pair of names to its row in the contacts ``(N, C, 4)``: count, then force [N], world, on the first.
+        fields: Field to its first of B K columns in the fields ``(N, F)``, K as in :data:`FIELDS`.
+        bodies: Body name to its row in a field; there are B.
     """
 
     width: int
     frames: Mapping[str, Mapping[str, Columns]] = field(default_factory=dict[str, Mapping[str, Columns]])
     joints: Mapping[str, tuple[int, int, int, int]] = field(default_factory=dict[str, tuple[int, int, int, int]])
     contacts: Mapping[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    fields: Mapping[str, int] = field(default_factory=dict[str, int])
+    bodies: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def field_columns(self) -> int:
+        """Number of columns F of all fields together."""
+        return sum(FIELDS[name] for name in self.fields) * len(self.bodies)
+
+    def field_slice(self, name: str) -> slice:
+        """Return the columns of a field."""
+        start = self.fields[name]
+        return slice(start, start + FIELDS[name] * len(self.bodies))

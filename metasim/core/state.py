@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from metasim.core.array import namespace
-from metasim.core.errors import UndeclaredRead
-from metasim.core.reads import Columns, Layout
+from metasim.core.errors import UndeclaredRead, UnknownName, UnsupportedFeature
+from metasim.core.reads import FIELDS, Columns, Layout
 
 Array = Any
 
@@ -68,11 +68,29 @@ class State:
         qvel: ``(N, nv)`` generalised velocities.
         sensors: ``(N, S)`` declared frames.
         contacts: ``(N, C, 4)`` declared contacts.
+        fields: ``(N, F)`` declared fields of all bodies; None from an engine that cannot tell any.
+
+    Raises:
+        UnsupportedFeature: If fields are declared and there are none.
     """
 
-    __slots__ = ("_frames", "_joints", "_pairs", "contacts", "layout", "num_worlds", "qpos", "qvel", "sensors")
+    __slots__ = (
+        "_fields",
+        "_frames",
+        "_joints",
+        "_pairs",
+        "contacts",
+        "fields",
+        "layout",
+        "num_worlds",
+        "qpos",
+        "qvel",
+        "sensors",
+    )
 
-    def __init__(self, layout: Layout, qpos: Array, qvel: Array, sensors: Array, contacts: Array) -> None:
+    def __init__(
+        self, layout: Layout, qpos: Array, qvel: Array, sensors: Array, contacts: Array, fields: Array | None = None
+    ) -> None:
         self.layout = layout
         self.qpos, self.qvel, self.sensors, self.contacts = (_locked(a) for a in (qpos, qvel, sensors, contacts))
         self.num_worlds = len(qpos)
@@ -87,6 +105,14 @@ class State:
         }
         c = self.contacts
         self._pairs = {pair: Contact(c[:, k, 0], c[:, k, 1:4]) for pair, k in layout.contacts.items()}
+        if fields is None and layout.fields:
+            raise UnsupportedFeature(
+                f"this engine does not tell the fields {list(layout.fields)} of bodies; use mujoco"
+            )
+        f = self.fields = _locked(sensors[:, :0] if fields is None else fields)
+        self._fields = {
+            name: f[:, layout.field_slice(name)].reshape(-1, len(layout.bodies), FIELDS[name]) for name in layout.fields
+        }
 
     def body(self, name: str) -> Frame:
         """Return a declared body's frame."""
@@ -114,9 +140,22 @@ class State:
         except KeyError:
             raise UndeclaredRead("contact", f"{a} - {b}", [f"{p} - {q}" for p, q in self._pairs]) from None
 
+    def field(self, name: str, body: str | None = None) -> Array:
+        """Return a declared field ``(N, B, K)`` of all bodies, the world first, or ``(N, K)`` of one."""
+        try:
+            values = self._fields[name]
+        except KeyError:
+            raise UndeclaredRead("field", name, self._fields) from None
+        if body is None:
+            return values
+        if body not in self.layout.bodies:
+            raise UnknownName("body", body, self.layout.bodies)
+        return values[:, self.layout.bodies[body]]
+
     def take(self, ids: Array) -> State:
         """Return a copy of some worlds' rows as a state of their own; ``ids`` is ``(n,)`` int."""
-        return State(self.layout, self.qpos[ids], self.qvel[ids], self.sensors[ids], self.contacts[ids])
+        arrays = (self.qpos, self.qvel, self.sensors, self.contacts, self.fields)
+        return State(self.layout, *(array[ids] for array in arrays))
 
     def _frame(self, kind: str, name: str) -> Frame:
         try:

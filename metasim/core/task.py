@@ -12,7 +12,7 @@ from metasim.core.array import namespace
 from metasim.core.backend import Start
 from metasim.core.control import Control
 from metasim.core.errors import InvalidConfig
-from metasim.core.factors import Factor, draw
+from metasim.core.factors import PLACES, Factor, draw
 from metasim.core.reads import Reads
 from metasim.core.registry import Registry
 from metasim.core.scene import Asset, Scene
@@ -78,7 +78,7 @@ class Task:
 
     def start(self, sample: Mapping[str, Array]) -> Start:
         """Return where worlds start, given samples stacked to ``(n, ...)``; by default factors place their objects."""
-        fields: dict[str, dict[str, Array]] = {"joints": {}, "bodies": {}, "sites": {}}
+        fields: dict[str, dict[Any, Array]] = {kind: {} for kind in PLACES}
         home = scene_poses(self.scene)
         for factor in self.factors:
             for kind, named in factor.place(np.asarray(sample[factor.name]), home).items():
@@ -116,7 +116,7 @@ class Task:
         return {}
 
 
-TASKS: Registry[type[Task]] = Registry("task", builtin="metasim.tasks", group="metasim.tasks")
+TASKS: Registry[type[Task]] = Registry("task", builtin="metasim.tasks", group="metasim.tasks", named=False)
 T = TypeVar("T", bound=type[Task])
 
 

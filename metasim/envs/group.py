@@ -11,7 +11,7 @@ from metasim.core.errors import InvalidConfig, NotReady
 from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import TASKS, Task
 from metasim.core.task_files import exported, origins
-from metasim.envs.episodes import Episodes, Step, checked_action
+from metasim.envs.episodes import Episodes, Step, check_override, checked_action
 from metasim.envs.members import Members, describe, same_layout
 from metasim.envs.vector import EpisodesVectorEnv
 from metasim.work.crew import Board, Crew
@@ -217,10 +217,11 @@ class GroupVectorEnv(EpisodesVectorEnv):
     ) -> None:
         if goal_choice not in GOAL_CHOICES:
             raise InvalidConfig(f"goal_choice must be one of {list(GOAL_CHOICES)}, got {goal_choice!r}")
-        self._goals = _checked_goals(goals, tasks)
+        self._goals = _checked_goals(goals, tasks, goal_factor)
         self._factor, self._choice = goal_factor, goal_choice
         self.goal_index = np.zeros(len(tasks), np.int64)
         self._visits = np.zeros(len(tasks), np.int64)
+        self._current: list[Any] = [None if g is None else g[0] for g in self._goals]
         group = EpisodeGroup(tasks, backend, workers=workers, horizon=horizon)
         try:
             super().__init__(group, **options)
@@ -238,6 +239,13 @@ class GroupVectorEnv(EpisodesVectorEnv):
         """Number of goals of each world ``(N,)``; 0 where it draws freely."""
         return np.array([0 if g is None else len(g) for g in self._goals])
 
+    @property
+    def goal_values(self) -> Array:
+        """The goal of each world's episode ``(N, K)``; only where goals were given, all of the same length."""
+        if len({np.shape(goal) for goal in self._current}) > 1 or not self._any_goals:
+            raise InvalidConfig("this environment has no goals to show: it draws freely, or its tasks' goals differ")
+        return np.stack(self._current)
+
     def set_goals(self, indices: Sequence[int] | Array) -> None:
         """Choose each world's goal ``(N,)`` from the next reset on; only with ``goal_choice="hold"``."""
         chosen = np.asarray(indices)
@@ -253,6 +261,8 @@ class GroupVectorEnv(EpisodesVectorEnv):
         overrides = {name: [value] * len(rows) for name, value in (sample or {}).items()}
         if self._any_goals and self._factor not in overrides:
             overrides[self._factor] = [self._goal(int(row)) for row in rows]
+        for row, goal in zip(rows, overrides.get(self._factor, ()), strict=False):
+            self._current[int(row)] = np.asarray(goal, float)
         return super()._begin(rows, overrides)
 
     @property
@@ -275,8 +285,8 @@ class GroupVectorEnv(EpisodesVectorEnv):
             self._visits[rows] = 0
 
 
-def _checked_goals(goals: Sequence[Array | None] | None, tasks: Sequence[str]) -> list[Any]:
-    """Return one array ``(G, K)`` per world, or one None per world."""
+def _checked_goals(goals: Sequence[Array | None] | None, tasks: Sequence[str], factor: str) -> list[Any]:
+    """Return one array ``(G, K)`` per world, or one None per world; goals outside a task's range are refused."""
     if goals is None:
         return [None] * len(tasks)
     if len(goals) != len(tasks):
@@ -289,4 +299,5 @@ def _checked_goals(goals: Sequence[Array | None] | None, tasks: Sequence[str]) -
     for task, array in zip(tasks, arrays, strict=True):
         if array.ndim != 2 or not len(array) or not np.isfinite(array).all():
             raise InvalidConfig(f"goals of {task!r} must be (G, K) finite numbers with G >= 1, got {array.shape}")
+        check_override(TASKS[task], factor, array)
     return arrays

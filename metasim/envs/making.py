@@ -12,7 +12,7 @@ from metasim.core.errors import InvalidConfig
 from metasim.core.protocol import PROTOCOLS, Benchmark, Split, is_whole
 from metasim.envs.group import GroupVectorEnv
 from metasim.envs.protocol import ProtocolEnv
-from metasim.envs.wrappers import HideGoal, NormalizeReward, OneHot, Recurrent
+from metasim.envs.wrappers import HideGoal, NormalizeReward, OneHot, Recurrent, ShowGoal
 
 Array = Any
 GOAL = "goal"
@@ -25,7 +25,8 @@ class View:
     """How a protocol's worlds look to a learner.
 
     Args:
-        goals_visible: Whether observations show the goal; None for what the benchmark says.
+        goals_visible: Whether observations show the goal; None for what the benchmark says. Where a task does not
+            observe its goal at all, the factor's value is appended.
         one_hot: Append the number of the world's task, one-hot.
         recurrent: Append last action, reward times ``recurrent_reward_scale``, and end of episode.
         recurrent_reward_scale: See there.
@@ -44,8 +45,11 @@ class View:
     def of(self, group: GroupVectorEnv, split: Split) -> VectorEnv[Any, Any, Any]:
         """Return the worlds of a split, seen this way."""
         env: VectorEnv[Any, Any, Any] = group
-        if not self.goals_visible:
-            env = HideGoal(env, _columns(group, GOAL))
+        columns = next((slice(c.start, c.start + c.size) for c in group.observer.layout if c.name == GOAL), None)
+        if self.goals_visible and columns is None:
+            env = ShowGoal(env, group)
+        elif not self.goals_visible and columns is not None:
+            env = HideGoal(env, columns)
         if self.one_hot:
             index = np.array([split.tasks.index(task) for task in group.tasks])
             env = OneHot(env, index, len(split.tasks))
@@ -178,10 +182,3 @@ def _worlds_per_task(num_envs: int | None, tasks: int) -> int:
             f" the nearest is {near}"
         )
     return int(num_envs) // tasks
-
-
-def _columns(group: GroupVectorEnv, name: str) -> slice:
-    for column in group.observer.layout:
-        if column.name == name:
-            return slice(column.start, column.start + column.size)
-    raise InvalidConfig(f"{group.tasks[0]} observes no {name!r} that could be hidden")

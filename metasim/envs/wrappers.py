@@ -7,7 +7,7 @@ normalisation has one statistic for all worlds, where a world per task needs one
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -71,6 +71,47 @@ class HideGoal(FlatWrapper):
         hidden = observation.copy()
         hidden[:, self._columns] = 0.0
         return hidden
+
+
+class Aimed(Protocol):
+    """What knows the goals of some worlds."""
+
+    @property
+    def goal_values(self) -> Array:
+        """The goals ``(N, K)``."""
+        ...
+
+
+class ShowGoal(FlatWrapper):
+    """Observations with the world's goal at their end, for tasks that do not observe it.
+
+    Args:
+        env: The environment.
+        aimed: What knows the goals.
+    """
+
+    def __init__(self, env: Env, aimed: Aimed) -> None:
+        low, high = _bounds(env)
+        self._aimed, self._goals = aimed, aimed.goal_values
+        endless = np.full(self._goals.shape[1], np.inf)
+        super().__init__(env, np.append(low, -endless), np.append(high, endless))
+
+    def observations(self, observation: Array, rows: Array) -> Array:
+        """Return observations ``(n, D + K)``."""
+        return np.concatenate([observation, self._goals[rows]], axis=1)
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> tuple[Array, dict[str, Any]]:
+        """Begin episodes."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        self._goals = self._aimed.goal_values
+        return self.observations(observation, np.arange(self.num_envs)), info
+
+    def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
+        """Step all worlds; final observations show the goal of the episode that ended."""
+        observation, reward, terminated, truncated, info = self.env.step(actions)
+        self._finals(info)
+        self._goals = self._aimed.goal_values
+        return self.observations(observation, np.arange(self.num_envs)), reward, terminated, truncated, info
 
 
 class OneHot(FlatWrapper):

@@ -1,7 +1,7 @@
 """Where models come from: files inside installed packages, found without importing an engine or downloading.
 
-A locator is ``"pybullet:franka_panda/panda.urdf"``, ``"metaworld:sawyer_xyz/sawyer_reach_v3.xml"`` or
-``"menagerie:franka_emika_panda/panda.xml"``; anything else is a path.
+A locator is ``"pybullet:franka_panda/panda.urdf"``, ``"metaworld:sawyer_xyz/sawyer_reach_v3.xml"``,
+``"menagerie:franka_emika_panda/panda.xml"`` or ``"gymnasium:ant.xml"``; anything else is a path.
 """
 
 from __future__ import annotations
@@ -91,13 +91,29 @@ def menagerie(name: str) -> Path:
     return valid[name]
 
 
+def gymnasium_path(relative: str) -> Path:
+    """Return a file of gymnasium's MuJoCo environments, such as ``"half_cheetah.xml"``, without importing gymnasium.
+
+    Raises:
+        UnknownName: If there is no such file.
+        MissingDependency: If gymnasium is not installed.
+    """
+    folder = package_folder("gymnasium", "metasim-robotics") / "envs" / "mujoco" / "assets"
+    return _inside(folder, relative, "file of gymnasium's MuJoCo environments")
+
+
 def _menagerie_path(relative: str) -> Path:
     name, _, rest = relative.partition("/")
     return _inside(menagerie(name), rest, f"file of the Menagerie robot {name!r}")
 
 
 SOURCES: Mapping[str, Callable[[str], Path]] = MappingProxyType(
-    {"pybullet": pybullet_data_path, "metaworld": metaworld_path, "menagerie": _menagerie_path}
+    {
+        "pybullet": pybullet_data_path,
+        "metaworld": metaworld_path,
+        "menagerie": _menagerie_path,
+        "gymnasium": gymnasium_path,
+    }
 )
 
 

@@ -76,13 +76,22 @@ def finish(
 ) -> Model:
     """Add the sensors, compile without visuals, and collect names and addresses."""
     probe = spec.copy()
-    probe.compiler.discardvisual = True
+    _discard_visuals(probe)
     layout_of = add_sensors(probe, reads)
     physical = compile_spec(probe)
     physical.site_sameframe[:] = 0  # else MuJoCo ignores a site's position when it is moved per world
     layout, contact_start = layout_of(physical)
     info = model_info(physical, home, robots, model_digest(physical))
     return Model(mj=physical, spec=spec, info=info, reads=reads, layout=layout, contact_start=contact_start)
+
+
+def _discard_visuals(spec: mujoco.MjSpec) -> None:
+    """Have geoms that touch nothing left out, while bodies keep the inertia that such geoms give them."""
+    spec.compiler.discardvisual = True
+    if spec.compiler.inertiafromgeom == mujoco.mjtInertiaFromGeom.mjINERTIAFROMGEOM_TRUE:  # refused with the above
+        spec.compiler.inertiafromgeom = mujoco.mjtInertiaFromGeom.mjINERTIAFROMGEOM_AUTO
+        for body in spec.bodies:
+            body.explicitinertial = False
 
 
 def load_asset(asset: Asset) -> mujoco.MjSpec:

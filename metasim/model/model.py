@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
+import warnings
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,9 +59,23 @@ def compile_spec(spec: mujoco.MjSpec) -> mujoco.MjModel:
         InvalidModel: With MuJoCo's message, which names the element.
     """
     try:
-        return spec.compile()
+        with _quiet(), warnings.catch_warnings():  # files that others wrote may do so; to change them is not ours
+            warnings.filterwarnings("ignore", "compiler attribute '.*' is deprecated")
+            return spec.compile()
     except (ValueError, mujoco.FatalError, mujoco.UnexpectedError) as error:
         raise InvalidModel(f"the scene does not compile: {error}") from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Generator[None]:
+    """Keep MuJoCo meanwhile from writing its warnings into a file in the working directory."""
+    before, quiet = mujoco.MjLogConfig.get(), mujoco.MjLogConfig.get()
+    quiet.logto_file = False
+    quiet.set()
+    try:
+        yield
+    finally:
+        before.set()
 
 
 def model_digest(model: mujoco.MjModel) -> str:

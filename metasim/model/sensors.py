@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import mujoco
+import numpy as np
 
 from metasim.core.errors import UnknownName
-from metasim.core.reads import Columns, Layout, Reads
+from metasim.core.reads import FIELDS, FORCE_FIELDS, Columns, Layout, Reads
 
 _PREFIX = "metasim:"
 _OBJECT = {"body": mujoco.mjtObj.mjOBJ_XBODY, "site": mujoco.mjtObj.mjOBJ_SITE, "geom": mujoco.mjtObj.mjOBJ_GEOM}
@@ -49,6 +50,9 @@ def add_sensors(spec: mujoco.MjSpec, reads: Reads) -> Callable[[mujoco.MjModel],
                 spec.add_sensor(name=_key(kind, name, field), type=kind_of, objtype=_OBJECT[kind], objname=name)
     for a, b in reads.contacts:
         _add_contact(spec, names, a, b)
+    if set(reads.fields) & set(FORCE_FIELDS):  # MuJoCo computes these for models with a sensor that needs them
+        kind = mujoco.mjtSensor.mjSENS_FRAMELINACC
+        spec.add_sensor(name=_key("forces"), type=kind, objtype=mujoco.mjtObj.mjOBJ_BODY, objname="world")
 
     def locate(model: mujoco.MjModel) -> tuple[Layout, int]:
         return _layout(model, reads, frames)
@@ -92,4 +96,10 @@ def _layout(model: mujoco.MjModel, reads: Reads, frames: Mapping[str, tuple[str,
         joints[name] = (int(j.qposadr[0]), widths[0], int(j.dofadr[0]), widths[1])
     contacts = {pair: k for k, pair in enumerate(reads.contacts)}
     contact_start = start("contact", *reads.contacts[0]) if reads.contacts else model.nsensordata
-    return Layout(width=model.nsensordata, frames=columns, joints=joints, contacts=contacts), contact_start
+    bodies = {model.body(k).name or f"body{k}": k for k in range(model.nbody)} if reads.fields else {}
+    starts = np.cumsum([0, *(FIELDS[name] * model.nbody for name in reads.fields)]).tolist()
+    fields = dict(zip(reads.fields, starts, strict=False))
+    layout = Layout(
+        width=model.nsensordata, frames=columns, joints=joints, contacts=contacts, fields=fields, bodies=bodies
+    )
+    return layout, contact_start

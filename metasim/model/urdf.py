@@ -6,7 +6,8 @@ ones after.
 
 What differs from the file: a mesh collides as its convex hull, one per object in it; meshes lose textures and
 per-face colours; a `<mimic>` becomes a joint equality constraint; velocity limits stand in `UrdfModel`, as
-MuJoCo has none. A root link called "world" is the world itself.
+MuJoCo has none. A root link called "world" is the world itself. A link does not touch the one that carries it, nor
+what is rigidly fixed to either; MuJoCo leaves such pairs out by itself unless the carrier stands in the world.
 """
 
 from __future__ import annotations
@@ -88,6 +89,8 @@ def read_urdf(path: str | Path, *, floating_base: bool = False, search: Iterable
     _sort_geoms(spec, frictions)
     if base is not None:
         spec.body(base).add_freejoint(name=f"{base}_free")
+    else:
+        _exclude_neighbours(spec, tree)
     for repair in notes.repairs:
         LOGGER.info("%s: %s", path.name, repair)
     ignored = tuple(f"{name} ({count})" for name, count in sorted(notes.ignored.items()))
@@ -162,3 +165,21 @@ def _sort_geoms(spec: mujoco.MjSpec, frictions: Mapping[str, list[float | None]]
             for index, value in enumerate(frictions.get(body.name, []) if colliding else []):
                 if value is not None:
                     geom.friction[index] = value
+
+
+def _exclude_neighbours(spec: mujoco.MjSpec, tree: UrdfTree) -> None:
+    """Leave contacts of links fixed in the world with those they carry out of the model."""
+    carriers = {name: _carrier(tree, name) for name in tree.links}
+    solid = [name for name, link in tree.links.items() if link.find("collision") is not None]
+    for a in (name for name in solid if carriers[name] == tree.root and name != WORLD):  # "world" is also the scene's
+        for b in solid:
+            joint = tree.moved_joint(carriers[b])
+            if joint is not None and carriers[tree.parent(joint)] == tree.root:
+                spec.add_exclude(bodyname1=a, bodyname2=b)
+
+
+def _carrier(tree: UrdfTree, name: str) -> str:
+    """Return the first link above, or this one, that has a joint which can move, else the root."""
+    while name in tree.above and tree.moved_joint(name) is None:
+        name = tree.parent(tree.above[name])
+    return name

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import difflib
+import itertools
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +18,8 @@ from metasim.model.urdf_repair import SIZES, Notes, floats
 from metasim.model.urdf_tree import UrdfTree
 
 GREY = "0.5 0.5 0.5 1"
+MESHES = (".stl", ".obj", ".dae", ".ply", ".glb", ".gltf", ".off", ".3mf")
+MOST_FILES = 5000  # looked at for the nearest name
 
 
 def repair_shapes(tree: UrdfTree, search: Iterable[str | Path], notes: Notes) -> None:
@@ -146,8 +150,18 @@ def find_mesh(given: str, urdf: Path, roots: Iterable[Path] = ()) -> Path:
                 return folder / name
     raise InvalidModel(
         f"{urdf}: mesh file {given!r} does not exist (looked in {', '.join(map(str, [urdf.parent, *roots]))}"
-        " and the folders above the file); correct the name or pass its package's folder in search=[...]"
+        f" and the folders above the file); {_nearest_mesh(rest, urdf, roots)}correct the name or pass its package's"
+        " folder in search=[...] (--search FOLDER)"
     )
+
+
+def _nearest_mesh(name: str, urdf: Path, roots: Sequence[Path]) -> str:
+    """Return a hint at files of a similar name near a URDF, "" if there is none."""
+    around = [urdf.parent, urdf.resolve().parent.parent / "meshes", *roots]
+    files = itertools.chain.from_iterable(folder.rglob("*") for folder in around)
+    names = {file.name: str(file) for file in itertools.islice(files, MOST_FILES) if file.suffix.lower() in MESHES}
+    close = difflib.get_close_matches(Path(name).name, names, n=2, cutoff=0.6)
+    return f"did you mean {[names[found] for found in close]}? else " if close else ""
 
 
 def _name_shapes(tree: UrdfTree) -> None:

@@ -183,7 +183,7 @@ REFUSED = {
     "ellipsoid": ('<body><freejoint/><geom name="egg" type="ellipsoid" size="0.1 0.2 0.3"/></body>', "", "'egg'"),
     "tendon": (
         '<body><joint name="a"/><geom size="0.1"/></body>',
-        '<tendon><fixed name="cord"><joint joint="a" coef="1"/></fixed></tendon>',
+        '<tendon><fixed name="cord" stiffness="1"><joint joint="a" coef="1"/></fixed></tendon>',
         "'cord'",
     ),
     "site actuator": (

@@ -19,9 +19,10 @@ from metasim.benchmarks.throughput import Goal, Lap, Report, Rounds, alternate, 
 from metasim.benchmarks.throughput import pybullet_replay as replay
 from metasim.benchmarks.throughput.__main__ import main
 from metasim.benchmarks.throughput.commands import BENCHMARKS, MT10, chosen_tasks
+from metasim.benchmarks.throughput.names import peer_name
 from metasim.benchmarks.throughput.peer_process import Peer, Setup
 from metasim.benchmarks.throughput.rounds import Timing
-from metasim.core.errors import EngineFailure, InvalidConfig
+from metasim.core.errors import EngineFailure, InvalidConfig, UnknownName
 from metasim.core.task import TASKS
 
 REACH = "metaworld/reach-v3"
@@ -242,6 +243,39 @@ def fake_peer(tmp_path: Path):
     )
     launcher.chmod(0o755)
     return launcher
+
+
+def test_the_classic_suite_meets_two_peers_in_one_run(fake_peer: Path) -> None:
+    sizes = ("--seconds", "0.02", "--rounds", "2", "--num-envs", "4", "--warmup", "8")
+    found = measured("classic", "--tasks", "classic/cart-pole-v0", *sizes, "--python", str(fake_peer))
+    (row,) = found["rows"]
+    assert row["envpool"] > 1.0  # the stand-in takes a millisecond a step
+    assert all(row[key] > 0 for key in ("ours", "gymnasium", "ours_with_resets", "gymnasium_with_resets"))
+    assert {"envpool": "9"}.items() <= found["versions"].items()
+    assert {goal["key"]: goal["wanted"] for goal in found["goals"]} == {
+        "lowest_envpool": "at least 1",
+        "lowest_gymnasium": "at least 2",
+    }
+
+
+@pytest.mark.parametrize(
+    ("peer", "task", "name"),
+    [
+        ("envpool", "metaworld/pick-place-v3", "MetaWorld/PickPlace-v3"),
+        ("envpool", "classic/half-cheetah-v0", "HalfCheetah-v5"),
+        ("gymnasium", "classic/cart-pole-v0", "InvertedPendulum-v5"),
+        ("metaworld-vector", "metaworld/reach-v3", "reach-v3"),
+    ],
+)
+def test_peers_call_tasks_by_names_of_their_own(peer: str, task: str, name: str) -> None:
+    assert peer_name(peer, task) == name
+
+
+def test_a_peer_without_the_suite_says_what_it_has() -> None:
+    with pytest.raises(InvalidConfig, match="give metaworld/"):
+        peer_name("metaworld", "classic/ant-v0")
+    with pytest.raises(UnknownName, match="half-cheetah"):
+        peer_name("envpool", "classic/halfcheetah-v0")
 
 
 def test_a_peer_is_timed_in_its_own_process_and_sleeps_in_between(fake_peer: Path) -> None:

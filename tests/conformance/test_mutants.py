@@ -233,21 +233,6 @@ class ResetOfAll(MujocoBackend):
         super().reset()
 
 
-class SharedParameters(MujocoBackend):
-    """The last world's value in every world."""
-
-    def set_parameter(self, parameter: str, name: str, values: Array, worlds: Array | None = None) -> None:
-        last = np.asarray(values)[-1]
-        super().set_parameter(parameter, name, np.stack([last] * self.num_worlds))
-
-
-class MassWithoutInertia(MujocoBackend):
-    def set_parameter(self, parameter: str, name: str, values: Array, worlds: Array | None = None) -> None:
-        super().set_parameter(parameter, name, values, worlds)
-        if parameter == "mass":
-            self._ready().expand("body_inertia")[:] = self._model.mj.body_inertia
-
-
 class BatchSizeMatters(MujocoBackend):
     def step(self, substeps: int = 1) -> State:
         super().step(substeps)
@@ -327,8 +312,6 @@ CAUGHT: Mapping[type[Backend], tuple[str, ...]] = {
     WritableState: ("views",),
     MirroredWorlds: ("round_trip", "placing"),
     ResetOfAll: ("subsets",),
-    SharedParameters: ("mass", "friction", "damping", "gravity", "gain", "places", "travel"),
-    MassWithoutInertia: ("mass",),
     BatchSizeMatters: ("one_of_many",),
     WorkersMatter: ("workers",),
     EveryWorldFails: ("not_a_number", "divergence"),

@@ -2,9 +2,9 @@
 
 Usage: python tests/data/extract_goldens.py FOLDER_OF_GOLDENS
 
-The recordings (metaworld 3.1.1 on mujoco 3.3.0) hold one file per task. Kept here are states, actions, observations, V2
-rewards and success of one scripted episode, at most MOST_STEPS steps of it, and of RANDOM_STEPS steps of random actions;
-of all scripted episodes the random vectors and the goals.
+The recordings (metaworld 3.1.1 on mujoco 3.3.0) hold one file per task. Kept here are states, actions, observations,
+V2 rewards and success of one scripted episode, at most MOST_STEPS steps of it, and of RANDOM_STEPS steps of random
+actions; of all scripted episodes the random vectors and the goals.
 """
 
 import sys

@@ -6,8 +6,9 @@ import contextlib
 import functools
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import mujoco
 import numpy as np
@@ -15,10 +16,13 @@ import pybullet
 import pytest
 from scipy.spatial.transform import Rotation
 
-from metasim.core.errors import InvalidModel, UnknownName
+from metasim.core.errors import InvalidModel, MissingDependency, UnknownName
+from metasim.core.registry import Registry
+from metasim.core.scene import Robot, Scene
+from metasim.model import compile_scene
 from metasim.model.assets import locate, metaworld_scene, pybullet_data_path
-from metasim.model.robots import ROBOTS
-from metasim.model.urdf import spec_from_urdf
+from metasim.model.robots import ROBOTS, RobotEntry
+from metasim.model.urdf import read_urdf, spec_from_urdf
 
 FILES = {name: entry.file for name, entry in ROBOTS.items() if entry.source == "pybullet"}
 AWKWARD = {  # malformed in one way or another, and so worth comparing too
@@ -44,6 +48,14 @@ PLAIN = [
     "spirit40",
     "vision60",
 ]  # nothing in their dynamics is repaired
+
+
+def loaded(name: str) -> tuple[mujoco.MjSpec, Mapping[str, float]]:
+    """A robot's spec and home; skips where the package that brings it is not installed."""
+    try:
+        return ROBOTS[name].load()
+    except MissingDependency as missing:
+        pytest.skip(str(missing))
 
 
 @functools.cache
@@ -198,7 +210,7 @@ def test_sawyer_is_the_one_in_meta_worlds_scenes() -> None:
 @pytest.mark.parametrize("name", ROBOTS)
 def test_home_is_within_the_limits_and_names_what_is_there(name: str) -> None:
     entry = ROBOTS[name]
-    spec, home = entry.load()
+    spec, home = loaded(name)
     model = spec.compile()
     for joint, value in home.items():
         low, high = model.joint(joint).range
@@ -206,27 +218,121 @@ def test_home_is_within_the_limits_and_names_what_is_there(name: str) -> None:
     for body in (*entry.feet, *([entry.effector] if entry.effector else [])):
         assert model.body(body).id > 0
     single = [int(t) in (2, 3) for t in model.jnt_type]  # slide, hinge
-    if entry.feet:
+    if entry.floating:
         assert int(model.jnt_type[0]) == 0 and all(single[1:])  # free
-        assert set(home) == {model.joint(i).name for i in range(1, model.njnt)}
+        np.testing.assert_array_equal(model.qpos0[:3], 0)  # where height_m counts from
+    assert set(home) == {model.joint(i).name for i in range(entry.floating, model.njnt)}
 
 
 @pytest.mark.parametrize("name", WALKERS)
 def test_a_walker_stands_on_its_feet_at_home(name: str) -> None:
+    """On flat ground at its height: each foot just touches, nothing is in the ground, the weight is above the feet."""
     entry = ROBOTS[name]
-    spec, home = entry.load()
+    spec, home = loaded(name)
+    ground = spec.worldbody.add_geom(name="ground", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[5, 5, 0.1])
+    ground.margin = 0.005
     model = spec.compile()
     data = mujoco.MjData(model)
     data.qpos[2] = entry.height_m
     for joint, value in home.items():
         data.joint(joint).qpos[0] = value
     mujoco.mj_forward(model, data)
-    feet = np.array([data.body(foot).xpos for foot in entry.feet])
-    soles = [model.geom(f"{foot}_collision_0").size[0] for foot in entry.feet]
-    np.testing.assert_allclose(feet[:, 2], soles, atol=5e-4)
-    low, high = feet[:, :2].min(axis=0), feet[:, :2].max(axis=0)
+    plane, depth, points = model.geom("ground").id, {}, []
+    for contact in data.contact:
+        assert plane in (contact.geom1, contact.geom2), "the robot touches itself at home"
+        foot = model.body(model.geom_bodyid[max(contact.geom1, contact.geom2)]).name
+        depth[foot] = min(contact.dist, depth.get(foot, np.inf))
+        points.append(contact.pos[:2])
+    soles = [depth.pop(foot) for foot in entry.feet]
+    np.testing.assert_allclose(soles, 0.0, atol=5e-4)
+    assert min(depth.values(), default=0.0) > -5e-4  # what else is within 5 mm of the ground is not in it
+    low, high = np.min(points, axis=0), np.max(points, axis=0)
     assert np.all(low < data.subtree_com[0, :2]) and np.all(data.subtree_com[0, :2] < high)
-    assert 0.3 < data.subtree_com[0, 2] / entry.height_m < 1.0
+    assert 0.3 < data.subtree_com[0, 2] / entry.height_m < 1.1
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_joints_have_the_limits_that_pybullet_reads(name: str) -> None:
+    """Names, kinds, ranges, efforts and speeds, from PyBullet's own reading of the file."""
+    urdf = read_urdf(locate(FILES[name]))
+    model = urdf.spec.compile()
+    with bullet(FILES[name], fixed=True) as other:
+        infos = [pybullet.getJointInfo(other.body, i, physicsClientId=other.client) for i in other.joints.values()]
+    assert {info[1].decode() for info in infos} == set(urdf.joints)
+    for info in infos:
+        joint = model.joint(info[1].decode())
+        assert int(joint.type[0]) == {pybullet.JOINT_REVOLUTE: 3, pybullet.JOINT_PRISMATIC: 2}[info[2]]
+        assert bool(model.jnt_limited[joint.id]) == (info[8] < info[9])
+        if info[8] < info[9]:
+            np.testing.assert_allclose(joint.range, info[8:10], atol=1e-9)
+        if info[10] > 0 and model.jnt_actfrclimited[joint.id]:
+            np.testing.assert_allclose(model.jnt_actfrcrange[joint.id], [-info[10], info[10]])
+        if joint.name in urdf.velocity_limits:
+            assert urdf.velocity_limits[joint.name] == pytest.approx(info[11])
+
+
+@pytest.mark.parametrize("name", [name for name, entry in ROBOTS.items() if entry.source == "menagerie"])
+def test_a_menagerie_robot_is_what_its_file_says(name: str) -> None:
+    """In a scene, against MuJoCo's own reading of the file: order, limits, drives, links, inertia; base aside."""
+    loaded(name)
+    scene = compile_scene(Scene(robot=Robot(model=name), ground=False)).mj
+    alone = mujoco.MjModel.from_xml_path(str(locate(ROBOTS[name].file)))
+    assert [scene.joint(i).name for i in range(scene.njnt)] == [alone.joint(i).name for i in range(alone.njnt)]
+    assert [scene.actuator(i).name for i in range(scene.nu)] == [alone.actuator(i).name for i in range(alone.nu)]
+    for field in ("jnt_range", "jnt_axis", "dof_damping", "dof_armature", "dof_frictionloss", "actuator_gainprm"):
+        np.testing.assert_array_equal(getattr(scene, field), getattr(alone, field), err_msg=field)
+    for field in ("actuator_ctrlrange", "actuator_forcerange", "actuator_trnid", "body_mass", "body_inertia"):
+        np.testing.assert_allclose(getattr(scene, field), getattr(alone, field), rtol=1e-12, err_msg=field)
+    a, b = mujoco.MjData(scene), mujoco.MjData(alone)
+    a.qpos[:] = b.qpos[:] = np.random.default_rng(5).uniform(-1, 1, scene.nq)
+    for data, model in ((a, scene), (b, alone)):
+        mujoco.mj_forward(model, data)
+    np.testing.assert_allclose(a.xpos, b.xpos, atol=1e-12)
+    np.testing.assert_allclose(a.qfrc_bias, b.qfrc_bias, atol=1e-9)
+
+
+def test_the_home_of_a_menagerie_robot_is_its_keyframe() -> None:
+    for name in ("go1", "aloha", "g1"):
+        _, home = loaded(name)
+        alone = mujoco.MjModel.from_xml_path(str(locate(ROBOTS[name].file)))
+        for joint, value in home.items():
+            assert alone.key_qpos[0, alone.joint(joint).qposadr[0]] == pytest.approx(value), joint
+
+
+def test_a_package_adds_robots_with_files_of_its_own(tmp_path: Path) -> None:
+    """As an entry point of the group metasim.robots does when it is loaded."""
+    path = tmp_path / "box.urdf"
+    inertial = '<mass value="2"/><inertia ixx="1" iyy="1" izz="1" ixy="0" ixz="0" iyz="0"/>'
+    path.write_text(f'<robot name="r"><link name="box"><inertial>{inertial}</inertial></link></robot>')
+    registry: Registry[RobotEntry] = Registry("robot", group="metasim.robots")
+    entry = RobotEntry(file=str(path), maker="us", floating=True)
+    registry.register("box", entry)
+    assert registry["box"] is entry and (entry.source, entry.extra) == ("file", "")
+    spec, home = entry.load()
+    assert spec.compile().body("box").mass[0] == 2 and home == {}
+    assert entry.resolve()[0].floating
+    path.with_suffix(".xml").write_text("<mujoco><worldbody><body/></worldbody></mujoco>")
+    with pytest.raises(InvalidModel, match="0 bodies with a free joint"):
+        RobotEntry(file=str(path.with_suffix(".xml")), maker="us", floating=True).load()
+
+
+def test_entries_say_which_extra_brings_them() -> None:
+    assert {name for name, entry in ROBOTS.items() if entry.extra} == {"go1", "g1", "aloha", "leap_right", "leap_left"}
+    assert {entry.extra for entry in ROBOTS.values()} == {"", "robots"}
+    assert all(entry.licence and entry.maker for entry in ROBOTS.values())
+
+
+def test_links_fixed_in_the_world_do_not_touch_what_they_carry() -> None:
+    """KUKA's base and first link overlap by 1 cm in every posture, and used to be pushed apart."""
+    for name in ("kuka_iiwa", "xarm6", "panda"):
+        spec, home = ROBOTS[name].load()
+        model = spec.compile()
+        data = mujoco.MjData(model)
+        for joint, value in home.items():
+            data.joint(joint).qpos[0] = value
+        mujoco.mj_forward(model, data)
+        assert data.ncon == 0, name
+        assert model.nexclude > 0
 
 
 def test_unknown_robots_and_files_name_the_nearest() -> None:

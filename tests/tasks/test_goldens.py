@@ -154,7 +154,7 @@ def test_replayed_actions_move_the_hand_alike_and_still_succeed() -> None:
     medians, survived = {}, {}
     with h5py.File(EXTRACT) as file:
         for name in NAMES:
-            episode = file[name]["scripted/ep_000"]
+            episode: Any = file[f"{name}/scripted/ep_000"]
             off, success = replay(name, episode)
             medians[name] = np.median(off[:50])
             if episode["success"][:].any():

@@ -39,7 +39,8 @@ def test_ten_models_in_one_environment_with_the_recorded_goals() -> None:
     observations = [one.reset()[0][0, GOAL], one.step(one.action_space.sample())[0][0, GOAL]]
     with h5py.File(GOLDENS) as file:
         for k, observation in enumerate(observations):
-            np.testing.assert_allclose(observation, file["reach"].attrs["targets"][k], atol=1e-12)
+            targets: Any = file["reach"].attrs["targets"]
+            np.testing.assert_allclose(observation, targets[k], atol=1e-12)
         hidden = metasim.make_vec("metaworld/MT1", task="reach", seed=42, goals_visible=False)
         assert (hidden.reset()[0][:, GOAL] == 0).all()
         for world, task in enumerate(env.tasks):

@@ -1,6 +1,8 @@
 """Pictures: the right way up, whole, and from the software renderer where there is no other."""
 
 import io
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -156,3 +158,18 @@ def test_what_is_no_picture_is_refused(odd: np.ndarray) -> None:
 def test_pictures_of_different_sizes_make_no_grid() -> None:
     with pytest.raises(InvalidConfig, match="one size"):
         grid([noise(0), noise(1, 4, 4)], 2)
+
+
+def test_mujoco_draws_even_if_somebody_imported_it_before_metasim() -> None:
+    """MuJoCo chooses how to draw when it is imported, and without a display it chooses what needs one."""
+    code = (
+        "import mujoco, metasim\n"
+        "env = metasim.make('metaworld/reach-v3', render_mode='rgb_array', width=32, height=24)\n"
+        "env.reset(seed=0)\n"
+        "print(env.render().std() > 1)\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k not in ("MUJOCO_GL", "PYOPENGL_PLATFORM", "DISPLAY")}
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    if "UnsupportedFeature" in ran.stderr:
+        pytest.skip("there is no OpenGL here")
+    assert ran.stdout.strip() == "True", ran.stderr

@@ -20,6 +20,7 @@ from mujoco import batch
 
 from metasim.backends.mujoco import camera as cameras
 from metasim.backends.mujoco import parameters, state
+from metasim.backends.mujoco.fields import Fields
 from metasim.core.backend import Backend, Images, Start, Targets, finite_rows, world_rows
 from metasim.core.errors import NotReady
 from metasim.core.model import ModelInfo
@@ -44,6 +45,7 @@ class MujocoBackend(Backend):
             "depth",
             "segmentation",
             "soft_limits",
+            "fields",
             "mesh",
         }
     )
@@ -85,14 +87,15 @@ class MujocoBackend(Backend):
         state.write_no_log_file()
         self._model = model
         self._batch = b = batch.Batch(model.mj, nsim=self.num_worlds, nthread=self.workers)
-        self._state, self._targets, self._contacts = state.views(b, model)
-        self._contact_sensors = state.contact_sensors(b, model)
         self._kinematics = state.Kinematics(b, model)
+        self._fields = Fields(b, model, self._kinematics)
+        self._state, self._targets, self._contacts = state.views(b, model, self._fields.values)
+        self._contact_sensors = state.contact_sensors(b, model)
         self._diverged = b.warning[:, state.DIVERGED, 1]
         self._camera: cameras.Camera | None = None
         state.write_home(b, model.info)
-        self._kinematics()
-        self._initial = state.take_snapshot(b, self._contacts, np.zeros(1, np.int64))
+        self.forward()
+        self._initial = self.snapshot(np.zeros(1, np.int64))
 
     def step(self, substeps: int = 1) -> State:
         """Advance every world."""
@@ -103,7 +106,8 @@ class MujocoBackend(Backend):
             self._failures.update({int(i): b.error(int(i)) for i in error.ids})
         if self._contacts.size:
             self._contacts[:] = self._contact_sensors
-        self._kinematics()
+        self._fields.after_step()
+        self._kinematics.after_step()
         if self._diverged.any():
             state.failed_worlds(b, self._failures)
         return self._state
@@ -111,7 +115,9 @@ class MujocoBackend(Backend):
     def forward(self, worlds: Array | None = None) -> State:
         """Refresh positions and velocities."""
         self._ready()
-        self._kinematics(None if worlds is None else world_rows(worlds, self.num_worlds))
+        rows = None if worlds is None else world_rows(worlds, self.num_worlds)
+        self._kinematics(rows)
+        self._fields.after_forward(rows)
         return self._state
 
     def reset(self, worlds: Array | None = None) -> None:
@@ -127,9 +133,11 @@ class MujocoBackend(Backend):
         self._batch, self._closed = None, True
 
     def write(self, start: Start, worlds: Array | None = None) -> None:
-        """Set joints, fixed bodies and sites of some worlds."""
-        rows = world_rows(worlds, self.num_worlds)
-        state.write_start(self._ready(), self._model, self._targets, start, rows)
+        """Set joints, fixed bodies, sites and parameters of some worlds."""
+        b, rows = self._ready(), world_rows(worlds, self.num_worlds)
+        values = parameters.checked(self._model, start, len(rows))
+        state.write_start(b, self._model, self._targets, start, rows)
+        parameters.set_parameters(b, self._model, values, rows)
         self._refresh(rows)
 
     def write_state(self, qpos: Array, qvel: Array, worlds: Array | None = None) -> None:
@@ -142,7 +150,8 @@ class MujocoBackend(Backend):
 
     def snapshot(self, worlds: Array | None = None) -> state.Snapshot:
         """Return an exact copy of some worlds."""
-        return state.take_snapshot(self._ready(), self._contacts, world_rows(worlds, self.num_worlds))
+        rows = world_rows(worlds, self.num_worlds)
+        return state.take_snapshot(self._ready(), self._contacts, self._fields.values, rows)
 
     def restore(self, snapshot: state.Snapshot, worlds: Array | None = None, rows: Array | None = None) -> None:
         """Put rows of a snapshot into worlds."""
@@ -150,7 +159,7 @@ class MujocoBackend(Backend):
         chosen = np.arange(len(ids)) if rows is None else np.asarray(rows)
         state.put_snapshot(b, self._model, snapshot, ids, chosen)
         self._refresh(ids)
-        self._contacts[ids] = snapshot.contacts[chosen]
+        self._contacts[ids], self._fields.values[ids] = snapshot.contacts[chosen], snapshot.seen[chosen]
 
     def dump(self, worlds: Array | None = None) -> Array:
         """Return the integration state of some worlds; exact for worlds without per-world parameters."""
@@ -164,8 +173,9 @@ class MujocoBackend(Backend):
 
     def set_parameter(self, parameter: str, name: str, values: Array, worlds: Array | None = None) -> None:
         """Set a parameter per world."""
-        rows = world_rows(worlds, self.num_worlds)
-        parameters.set_parameter(self._ready(), self._model, parameter, name, values, rows)
+        b, rows = self._ready(), world_rows(worlds, self.num_worlds)
+        one = Start(parameters={(parameter, name): values})
+        parameters.set_parameters(b, self._model, parameters.checked(self._model, one, len(rows)), rows)
         self.forward(rows)
 
     def get_parameter(self, parameter: str, name: str) -> Array:
@@ -219,3 +229,5 @@ class MujocoBackend(Backend):
         self._contacts[rows] = 0
         self._batch.warning[rows] = 0  # type: ignore[union-attr]
         self._kinematics(rows)
+        self._fields.after_forward(rows)
+        self._fields.forget_forces(rows)

@@ -10,13 +10,14 @@ import mujoco
 import numpy as np
 from mujoco import batch
 
-from metasim.backends.mujoco.parameters import expand, model_value
+from metasim.backends.mujoco.parameters import expand
 from metasim.core.backend import Start, Targets, finite_rows
 from metasim.core.errors import InvalidState, UnknownName
 from metasim.core.model import ModelInfo
+from metasim.core.reads import FORCE_FIELDS
 from metasim.core.state import State
 from metasim.model import Model
-from metasim.model.parameters import EXPANDABLE
+from metasim.model.parameters import EXPANDABLE, model_value
 from metasim.model.sensors import CONTACT_WIDTH
 
 Array = Any
@@ -31,10 +32,14 @@ DIVERGED = slice(int(next(iter(_WARNINGS))), int(next(reversed(_WARNINGS))) + 1)
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """Copies of worlds: integration states ``(n, K)``, contacts ``(n, C, 4)``, parameters by MuJoCo field name."""
+    """Copies of worlds: integration states ``(n, K)``, contacts ``(n, C, 4)``, declared fields ``(n, F)``, parameters.
+
+    Parameters stand under the names of MuJoCo's model.
+    """
 
     states: Array
     contacts: Array
+    seen: Array
     fields: Mapping[str, Array]
 
 
@@ -42,6 +47,7 @@ class Kinematics:
     """Brings what a state shows up to the coordinates, in some worlds or all: kinematics and sensors alone.
 
     Contacts and constraints are left out: only forces need them, and they would double what a step spends on its reads.
+    While worlds step, sensors are left out unless something is read that only a step knows.
     """
 
     def __init__(self, b: batch.Batch, model: Model) -> None:
@@ -50,21 +56,45 @@ class Kinematics:
         self._usual = int(model.mj.opt.disableflags)
         off = mujoco.mjtDisableBit
         self._lean = self._usual | int(off.mjDSBL_CONTACT) | int(off.mjDSBL_CONSTRAINT)
-        self._stage = mujoco.mjtStage.mjSTAGE_VEL if model.reads.velocities else mujoco.mjtStage.mjSTAGE_POS
+        felt = model.reads.contacts or (set(model.reads.fields) & set(FORCE_FIELDS) and not ends_late(model))
+        self._stepping = self._usual if felt else self._usual | int(off.mjDSBL_SENSOR)
+        self._flags[:] = self._stepping
+        moving = model.reads.velocities or "cvel" in model.reads.fields
+        self._stage = mujoco.mjtStage.mjSTAGE_VEL if moving else mujoco.mjtStage.mjSTAGE_POS
+        self._shown = any(model.layout.frames.values())
 
     def __call__(self, rows: Array | None = None) -> None:
         """Refresh."""
-        self._flags[:] = self._lean
+        self._forward(rows, self._lean, self._stage)
+
+    def after_step(self) -> None:
+        """Refresh what is shown of places: nothing where no frame is declared."""
+        if self._shown:
+            self()
+
+    def forces(self, rows: Array) -> None:
+        """Compute the forces at the present state of some worlds."""
+        warm = self._batch.qacc_warmstart[rows].copy()  # what the next step begins its search with is the step's own
+        self._forward(rows, self._usual, mujoco.mjtStage.mjSTAGE_ACC)
+        self._batch.qacc_warmstart[rows] = warm
+
+    def _forward(self, rows: Array | None, flags: int, stage: Any) -> None:
+        self._flags[:] = flags
         try:
-            self._batch.forward(rows, stage=self._stage)
+            self._batch.forward(rows, stage=stage)
         finally:
-            self._flags[:] = self._usual
+            self._flags[:] = self._stepping
 
 
-def views(b: batch.Batch, model: Model) -> tuple[State, Targets, Array]:
+def ends_late(model: Model) -> bool:
+    """Whether a substep's last evaluation is of its end, and not of its beginning."""
+    return bool(model.mj.opt.integrator == mujoco.mjtIntegrator.mjINT_RK4)
+
+
+def views(b: batch.Batch, model: Model, fields: Array) -> tuple[State, Targets, Array]:
     """Return the live state and targets of a batch, and the contacts ``(N, C, 4)`` that the state shows."""
     contacts = np.zeros((b.nsim, len(model.reads.contacts), CONTACT_WIDTH))
-    state = State(model.layout, b.bind("qpos"), b.bind("qvel"), b.bind("sensordata"), contacts)
+    state = State(model.layout, b.bind("qpos"), b.bind("qvel"), b.bind("sensordata"), contacts, fields)
     return state, Targets(b.bind("ctrl"), b.bind("mocap_pos"), b.bind("mocap_quat")), contacts
 
 
@@ -146,11 +176,11 @@ def _body_writes(
     return writes
 
 
-def take_snapshot(b: batch.Batch, contacts: Array, rows: Array) -> Snapshot:
+def take_snapshot(b: batch.Batch, contacts: Array, seen: Array, rows: Array) -> Snapshot:
     """Copy some worlds."""
     expanded = {f: b.expanded(f) for f in EXPANDABLE}
     fields = {f: np.array(a[rows]) for f, a in expanded.items() if a is not None}
-    return Snapshot(states=np.array(b.state[rows]), contacts=contacts[rows], fields=fields)
+    return Snapshot(states=np.array(b.state[rows]), contacts=contacts[rows], seen=seen[rows], fields=fields)
 
 
 def put_snapshot(b: batch.Batch, model: Model, snapshot: Snapshot, worlds: Array, rows: Array) -> None:

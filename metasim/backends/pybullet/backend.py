@@ -2,13 +2,14 @@
 
 Surprises of the engine, and where each is undone: frames, filters, damping and caches in ``world.py``; shapes in
 ``shapes.py``; friction and softness in ``surface.py``; welds, limits and actuators like MuJoCo's in ``control.py``;
-its contact solver, which feels neither armature nor dampers, in ``inertia.py``; the interpreter lock in ``worker.py``.
+its contact solver, which feels neither armature nor dampers, in ``inertia.py``; its rigid friction in ``friction.py``;
+the interpreter lock in ``worker.py``.
 
 Approximations:
 
 * friction and softness belong to links, not to pairs (``surface.py``), and softness is that of deep penetration;
 * meshes collide as their convex hulls of at most 256 corners; a contact's margin is put on the shapes;
-* friction does not creep as MuJoCo's soft friction does;
+* friction yields where MuJoCo's does, under great force, but sticks where that creeps at less than 0.1 m/s;
 * a joint feels a change of its load one substep late: in an impact, a robot's armature counts for less than it has;
 * the contact solver stops after 150 sweeps: the force between tightly pinched bodies may be a few per cent off.
 
@@ -20,6 +21,7 @@ worlds that were just written, restored, reset or copied. A world takes about 30
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,7 @@ from metasim.core.errors import InvalidState, NotReady
 from metasim.core.model import ModelInfo
 from metasim.core.state import State
 from metasim.model import Model
+from metasim.model.parameters import index
 
 Array = Any
 
@@ -52,6 +55,7 @@ class PybulletBackend(Backend):
             "depth",
             "segmentation",
             "soft_limits",
+            "fields",
             "mesh",
         }
     )
@@ -94,13 +98,14 @@ class PybulletBackend(Backend):
         job = Job(
             mj=model.mj,
             pairs=model.reads.contacts,
+            layout=model.layout,
             kinds=info.actuator_kinds,
             home_qpos=info.home_qpos,
             home_ctrl=info.home_ctrl,
         )
         self._pool = Pool(job, state.shapes(model, self.num_worlds), self.workers)
         self._model, s = model, self._pool.shared
-        self._state = State(model.layout, s.qpos, s.qvel, s.sensors, s.contacts)
+        self._state = State(model.layout, s.qpos, s.qvel, s.sensors, s.contacts, s.fields)
         self._targets = Targets(s.ctrl, s.mocap_pos, s.mocap_quat)
         self._initial = self._pool.call_rows("snapshot", np.zeros(1, np.int64))[0]
 
@@ -129,9 +134,11 @@ class PybulletBackend(Backend):
         self._pool, self._closed = None, True
 
     def write(self, start: Start, worlds: Array | None = None) -> None:
-        """Set joints, fixed bodies and sites of some worlds."""
+        """Set joints, fixed bodies, sites and parameters of some worlds."""
         pool, rows = self._ready(), world_rows(worlds, self.num_worlds)
-        pool.call_rows("write", rows, state.resolve(self._model, pool.shared, start, rows))
+        placement = state.resolve(self._model, pool.shared, start, rows)
+        settings = parameters.checked(self._model, start, len(rows))
+        pool.call_rows("write", rows, replace(placement, settings=settings))
 
     def write_state(self, qpos: Array, qvel: Array, worlds: Array | None = None) -> None:
         """Set all coordinates of some worlds."""
@@ -171,7 +178,7 @@ class PybulletBackend(Backend):
     def get_parameter(self, parameter: str, name: str) -> Array:
         """Return a parameter's present values."""
         pool = self._ready()
-        return np.concatenate(pool.call("get_parameter", parameter, parameters.index(self._model, parameter, name)))
+        return np.concatenate(pool.call("get_parameter", parameter, index(self._model, parameter, name)))
 
     def apply_wrench(self, body: str, wrench: Array, worlds: Array | None = None) -> None:
         """Apply force and torque at a body's centre of mass until changed."""

@@ -23,6 +23,7 @@ from metasim.model import Model
 Array = Any
 MODES = ("rgb", "depth", "segmentation")
 _SHOWN_GROUPS = 3
+_MOST_CORNERS, _MOST_INDICES = 131_072, 524_288  # of one mesh in Bullet
 _PLANE_M, _PLANE_THICKNESS_M = 20.0, 0.1
 _GEOM = mujoco.mjtGeom
 _SITE = -1
@@ -239,10 +240,13 @@ def _mesh_shape(vertices: Array, faces: Array, normals: Array = None) -> dict[st
 
     Args:
         vertices: ``(V, 3)``.
-        faces: ``(F, 3)`` indices; corners are not shared, so that each can have a normal of its own.
+        faces: ``(F, 3)`` indices; corners are not shared, so that each can have a normal of its own, unless they are
+            more than Bullet takes.
         normals: ``(F, 3, 3)`` normals of the corners; None for those of the faces.
     """
     corners = vertices[faces]
+    if 3 * len(faces) > _MOST_CORNERS:
+        return _shared_shape(vertices, faces)
     if normals is None:
         flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-30)
@@ -253,6 +257,24 @@ def _mesh_shape(vertices: Array, faces: Array, normals: Array = None) -> dict[st
         "indices": list(range(3 * len(faces))),
         "normals": normals.reshape(-1, 3).tolist(),
         "uvs": np.zeros((3 * len(faces), 2)).tolist(),
+    }
+
+
+def _shared_shape(vertices: Array, faces: Array) -> dict[str, Any]:
+    """Return a mesh shape whose faces share corners, each with a normal in between those of its faces.
+
+    Beyond what Bullet takes even so, it is the convex hull.
+    """
+    if len(vertices) > _MOST_CORNERS or 3 * len(faces) > _MOST_INDICES:
+        hull = trimesh.convex.convex_hull(vertices)
+        vertices, faces = np.asarray(hull.vertices), np.asarray(hull.faces)
+    solid = trimesh.Trimesh(vertices, faces, process=False)
+    return {
+        "shapeType": p.GEOM_MESH,
+        "vertices": np.asarray(vertices, float).tolist(),
+        "indices": np.asarray(faces, int).ravel().tolist(),
+        "normals": np.asarray(solid.vertex_normals).tolist(),
+        "uvs": np.zeros((len(vertices), 2)).tolist(),
     }
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import mujoco
 import numpy as np
-import pybullet as p
 
 from metasim.backends.pybullet.model import Surface
 from metasim.backends.pybullet.world import Wiring
@@ -24,10 +23,16 @@ def sides(m: mujoco.MjModel, name: str) -> frozenset[int]:
     return frozenset(g for g in range(m.ngeom) if int(m.geom_bodyid[g]) == body)
 
 
-def labels(m: mujoco.MjModel, pairs: Sequence[tuple[str, str]]) -> dict[int, tuple[int, ...]]:
-    """Return for every geom which of the declared names it belongs to."""
+def labels(m: mujoco.MjModel, pairs: Sequence[tuple[str, str]], *, by_body: bool = False) -> dict[int, tuple[int, ...]]:
+    """Return for every geom which of the declared names it belongs to, and which body with ``by_body``."""
     named = [sides(m, name) for name in dict.fromkeys(n for pair in pairs for n in pair)]
-    return {g: tuple(k for k, geoms in enumerate(named) if g in geoms) for g in range(m.ngeom)}
+    own = [(-int(b),) if by_body else () for b in m.geom_bodyid]
+    return {g: own[g] + tuple(k for k, geoms in enumerate(named) if g in geoms) for g in range(m.ngeom)}
+
+
+def point_force(point: Sequence[Any]) -> Array:
+    """Return the force ``(3,)`` [N], world axes, of a contact point on the first of its two bodies."""
+    return np.array(point[7]) * point[9] + np.array(point[11]) * point[10] + np.array(point[13]) * point[12]
 
 
 class ContactReader:
@@ -47,15 +52,13 @@ class ContactReader:
                         self._rows.setdefault((on_b[0], on_a[0], on_b[1], on_a[1]), []).append((k, -1.0))
         self.count = len(pairs)
 
-    def read(self, client: int, out: Array) -> None:
-        """Write count and force on the first of each pair into ``out`` ``(C, 4)``."""
+    def read(self, points: Sequence[Any], out: Array) -> None:
+        """Write count and force on the first of each pair into ``out`` ``(C, 4)``, from all points of a world."""
         out[:] = 0.0
-        for point in p.getContactPoints(physicsClientId=client):
+        for point in points:
             rows = self._rows.get(point[1:5])
             if rows and (point[8] <= 0.0 or point[9] > 0.0):
-                force = (
-                    np.array(point[7]) * point[9] + np.array(point[11]) * point[10] + np.array(point[13]) * point[12]
-                )
+                force = point_force(point)
                 for k, sign in rows:
                     out[k, 0] += 1.0
                     out[k, 1:] += sign * force

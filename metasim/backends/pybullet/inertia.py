@@ -3,7 +3,8 @@
 It is the canonical one but for what holds a joint besides its links' inertia, which Bullet's contact solver would not
 feel otherwise; a wrist of 0.002 kg m^2 that MuJoCo holds by ten times as much of damping would be kicked about:
 
-* a link on a hinge carries the hinge's armature and implicit damping, in all directions;
+* a link on a hinge carries the hinge's armature and implicit damping, in all directions, unless its tree has a free
+  base, which would feel that it is harder to turn (a dozen links of a light dog outweigh its trunk);
 * so does a body on a slide that is the only joint of its tree (a button, a drawer);
 * a slide driven by a motor (a finger of 100 kg armature) carries enough mass for the solver to hand the motor's force
   on to what it grips: in 200 sweeps, fingers of 16 g would grip with 12 N instead of 390.
@@ -49,7 +50,7 @@ def additions(m: mujoco.MjModel) -> tuple[Array, Array]:
     mass, moment = np.zeros(m.nbody), np.zeros(m.nbody)
     held = m.dof_armature + m.opt.timestep * m.dof_damping
     motors, kinds = motor_dofs(m), m.jnt_type[m.dof_jntid]
-    hinges, slides = (kinds == _HINGE) & ~motors, (kinds == _SLIDE) & _alone(m)
+    hinges, slides = (kinds == _HINGE) & ~motors & ~_on_free_base(m), (kinds == _SLIDE) & _alone(m)
     np.add.at(moment, m.dof_bodyid[hinges], held[hinges])
     np.add.at(mass, m.dof_bodyid[slides], held[slides])
     np.add.at(mass, m.dof_bodyid[motors & (kinds == _SLIDE)], FINGER_KG)
@@ -70,6 +71,12 @@ def _alone(m: mujoco.MjModel) -> Array:
         return np.zeros(0, bool)
     hinged = np.isin(m.jnt_type[m.dof_jntid], (_HINGE, _SLIDE))
     return hinged & (m.tree_dofnum[m.dof_treeid] == 1)
+
+
+def _on_free_base(m: mujoco.MjModel) -> Array:
+    """Return ``(nv,)`` bool: the dofs of trees whose root is free."""
+    free = m.dof_treeid[m.jnt_dofadr[m.jnt_type == int(mujoco.mjtJoint.mjJNT_FREE)]]
+    return np.isin(m.dof_treeid, free)
 
 
 class Inertia:

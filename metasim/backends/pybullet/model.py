@@ -24,6 +24,7 @@ from metasim.core.errors import UnsupportedFeature
 
 Array = Any
 _JOINT = mujoco.mjtJoint
+_TENDON_FORCES = ("stiffness", "stiffnesspoly", "damping", "dampingpoly", "frictionloss", "limited", "armature")
 FREE, BALL, SLIDE = int(_JOINT.mjJNT_FREE), int(_JOINT.mjJNT_BALL), int(_JOINT.mjJNT_SLIDE)
 _TINY_KG, _TINY_KGM2 = 1e-9, 1e-12
 
@@ -107,16 +108,28 @@ def make_plan(m: mujoco.MjModel, labels: Mapping[int, Any], folder: Path) -> Pla
     return Plan(parts=tuple(parts), surfaces=tuple(maker.surfaces), rel_pos=maker.rel_pos, rel_mat=maker.rel_mat)
 
 
+def _acting_tendons(m: mujoco.MjModel) -> list[int]:
+    """Return the tendons that do anything: the others only measure a length, which nothing here reads."""
+    tied = m.eq_obj1id[m.eq_type == int(mujoco.mjtEq.mjEQ_TENDON)]
+    return [
+        t for t in range(m.ntendon) if t in tied or any(np.any(getattr(m, f"tendon_{f}")[t]) for f in _TENDON_FORCES)
+    ]
+
+
 def refuse(m: mujoco.MjModel) -> None:
     """Raise UnsupportedFeature for the first element that Bullet cannot express."""
+    for t in _acting_tendons(m):
+        raise UnsupportedFeature(
+            f"pybullet does not support tendons (tendon {m.tendon(t).name or t!r}); drive the joints directly,"
+            " or use mujoco"
+        )
     for count, kind, instead in (
-        (m.ntendon, "tendon", "drive the joints directly"),
         (m.nflex, "flex", "use rigid bodies"),
         (m.npair, "pair", "use contype and conaffinity"),
         (m.nplugin, "plugin", "use the built-in elements"),
     ):
         if count:
-            names = [getattr(m, kind)(0).name] if kind in ("tendon", "pair") else []
+            names = [m.pair(0).name] if kind == "pair" else []
             raise UnsupportedFeature(
                 f"pybullet does not support {kind}s ({kind} {(names or ['0'])[0]!r}); {instead}, or use mujoco"
             )

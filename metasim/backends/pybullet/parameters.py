@@ -7,6 +7,7 @@ which follows the masses.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import mujoco
@@ -15,15 +16,18 @@ import pybullet as p
 from mujoco import batch
 
 from metasim.backends.pybullet import world
+from metasim.backends.pybullet.friction import YieldingFriction
 from metasim.backends.pybullet.inertia import additions, bullet_inertia
 from metasim.backends.pybullet.model import Plan, merged_inertia
+from metasim.backends.pybullet.shapes import rotation
 from metasim.backends.pybullet.state import check_placeable
 from metasim.backends.pybullet.surface import Contacts, find_contacts, solve_friction, solve_softness
 from metasim.backends.pybullet.world import Wiring
-from metasim.core.backend import PARAMETERS, finite_rows
-from metasim.core.errors import InvalidState, UnknownName, UnsupportedFeature
+from metasim.core.backend import Start
+from metasim.core.errors import UnsupportedFeature
 from metasim.model import Model
-from metasim.model.parameters import EXPANDABLE, FIELDS
+from metasim.model import parameters as model_parameters
+from metasim.model.parameters import EXPANDABLE, FIELDS, start_values
 
 Array = Any
 _IN_BULLET = ("body_mass", "body_inertia", "geom_friction", "opt.gravity")
@@ -40,15 +44,13 @@ def defaults(m: mujoco.MjModel) -> dict[str, Array]:
     return {name: model_value(m, name) for name in EXPANDABLE}
 
 
-def index(model: Model, parameter: str, name: str) -> int:
-    """Return the index of what a parameter's name stands for; 0 for the world's own.
-
-    Raises:
-        UnknownName: For a parameter or name that is not there.
-    """
-    if parameter not in PARAMETERS:
-        raise UnknownName("parameter", parameter, PARAMETERS)
-    return model.info.index(PARAMETERS[parameter], name) if PARAMETERS[parameter] else 0
+def checked(model: Model, start: Start, n: int) -> dict[tuple[str, int], Array]:
+    """Return what a start sets, by parameter and index, checked: one row per world."""
+    found = {}
+    for (parameter, name), values in start_values(model, start).items():
+        k, rows = check(model, parameter, name, values, n)
+        found[parameter, k] = rows
+    return found
 
 
 def check(model: Model, parameter: str, name: str, values: Array, n: int) -> tuple[int, Array]:
@@ -57,52 +59,58 @@ def check(model: Model, parameter: str, name: str, values: Array, n: int) -> tup
     Raises:
         UnknownName: For a parameter or name that is not there.
         InvalidState: For a wrong shape, sign or kind.
-        UnsupportedFeature: For the mass of a body that is one of several in a Bullet link.
+        UnsupportedFeature: For the mass or inertia of a body that is one of several in a Bullet link, or for the
+            inertia of one whose axes Bullet has turned.
     """
-    k = index(model, parameter, name)
-    width = {"gravity": 3, "body_pos": 3, "body_quat": 4, "site_pos": 3}.get(parameter)
-    rows = finite_rows(f"{parameter} of {name!r}" if name else parameter, values, (n,) if width is None else (n, width))
-    if parameter in ("friction", "damping") and (rows < 0).any():
-        raise InvalidState(f"{parameter} of {name!r} must not be negative, got {rows.min()!r}")
-    if parameter == "gain" and model.info.actuator_kinds[k] == "other":
-        raise InvalidState(f"actuator {name!r} is neither position, velocity nor effort; its gain cannot be set")
+    k, rows = model_parameters.check(model, parameter, name, values, n)
     if parameter in ("body_pos", "body_quat"):
         check_placeable(model, k, name)
-    if parameter == "mass":
-        _check_mass(model.mj, k, name, rows)
+    if parameter in ("mass", "inertia"):
+        _check_alone(model.mj, parameter, k, name)
     return k, rows
 
 
-def _check_mass(m: mujoco.MjModel, body: int, name: str, values: Array) -> None:
-    if (values <= 0).any():
-        raise InvalidState(f"mass of {name!r} must be positive, got {values.min()!r}")
+def _check_alone(m: mujoco.MjModel, parameter: str, body: int, name: str) -> None:
     group = int(m.body_weldid[body])
     members = np.flatnonzero(m.body_weldid == group)
-    if m.body_dofnum[group] and m.body_mass[members].sum() - m.body_mass[body] > _ALONE * m.body_mass[body]:
+    if not m.body_dofnum[group]:
+        return
+    if m.body_mass[members].sum() - m.body_mass[body] > _ALONE * m.body_mass[body]:
         raise UnsupportedFeature(
-            f"pybullet cannot set the mass of body {name!r}: it is rigidly joined to others with mass,"
+            f"pybullet cannot set the {parameter} of body {name!r}: it is rigidly joined to others with mass,"
             f" and Bullet cannot move a link's centre of mass; use mujoco"
         )
+    if parameter == "inertia":
+        rel = np.zeros((m.nbody, 3)), np.tile(np.eye(3), (m.nbody, 1, 1))
+        shared = np.abs(merged_inertia(m, group, *rel, *bullet_inertia(m))[2].T @ rotation(m.body_iquat[body]))
+        if body != group or np.abs(shared - shared.round()).max() > _ALONE:
+            raise UnsupportedFeature(
+                f"pybullet cannot set the inertia of body {name!r}: Bullet has other principal axes for it; use mujoco"
+            )
 
 
-def write(b: batch.Batch, model_info: tuple[str, ...], parameter: str, k: int, values: Array, rows: Array) -> None:
-    """Write checked values of some worlds into the mirror.
+def write(b: batch.Batch, kinds: tuple[str, ...], settings: Mapping[tuple[str, int], Array], rows: Array) -> None:
+    """Write checked parameters of some worlds into the mirror, and what follows from them.
 
     Args:
         b: The mirror.
-        model_info: Kinds of the actuators.
-        parameter: Of :data:`PARAMETERS`.
-        k: Index of what is meant.
-        values: One row per world.
+        kinds: Kinds of the actuators.
+        settings: Parameter and index to values, one row per world.
         rows: Which worlds.
     """
+    for (parameter, k), values in settings.items():
+        _write(b, kinds, parameter, k, values, rows)
+    if any(parameter in ("mass", "inertia") for parameter, _ in settings):
+        b.set_const(rows)
+
+
+def _write(b: batch.Batch, kinds: tuple[str, ...], parameter: str, k: int, values: Array, rows: Array) -> None:
     fields = [b.expand(f) for f in FIELDS[parameter]]
     match parameter:
         case "mass":
             scale = values / fields[0][rows, k]
             fields[0][rows, k] = values
             fields[1][rows, k] *= scale[:, None]
-            b.set_const(rows)
         case "friction":
             fields[0][rows, k, 0] = values
         case "damping":
@@ -112,8 +120,8 @@ def write(b: batch.Batch, model_info: tuple[str, ...], parameter: str, k: int, v
             fields[0][rows, dof : dof + width] = values[:, None]
         case "gain":
             fields[0][rows, k, 0] = values
-            if model_info[k] != "effort":
-                fields[1][rows, k, 1 if model_info[k] == "position" else 2] = -values
+            if kinds[k] != "effort":
+                fields[1][rows, k, 1 if kinds[k] == "position" else 2] = -values
         case "gravity":
             fields[0][rows] = values
         case _:
@@ -138,9 +146,20 @@ def read(b: batch.Batch, m: mujoco.MjModel, parameter: str, k: int) -> Array:
 class InBullet:
     """Keeps mass, friction, softness and gravity of every Bullet world as the mirror's rows say."""
 
-    def __init__(self, m: mujoco.MjModel, plan: Plan, pairs: Contacts, wired: Wiring, clients: list[int]) -> None:
+    def __init__(
+        self,
+        m: mujoco.MjModel,
+        plan: Plan,
+        pairs: Contacts,
+        wired: Wiring,
+        clients: list[int],
+        yielding: YieldingFriction,
+    ) -> None:
         self._m, self._plan, self._pairs, self._wired, self._clients = m, plan, pairs, wired, clients
+        self._yielding = yielding
         self._applied: list[dict[str, bytes]] = [{} for _ in clients]
+        own = bullet_inertia(m)
+        self._axes = {g: merged_inertia(m, g, plan.rel_pos, plan.rel_mat, *own)[2] for g in wired.links}
 
     def apply(self, b: batch.Batch, rows: Array) -> None:
         """Bring some worlds up to date; worlds that are so already cost nothing."""
@@ -159,6 +178,7 @@ class InBullet:
                     self._m, self._pairs, self._plan.surfaces, np.asarray(values["geom_friction"])[i]
                 )
                 world.set_friction(self._clients[i], self._wired, friction)
+                self._yielding.set_base(i, friction[:, 0])
             if "opt.gravity" in changed:
                 p.setGravity(*np.asarray(values["opt.gravity"])[i].tolist(), physicsClientId=self._clients[i])
             self._applied[i] = now
@@ -166,7 +186,9 @@ class InBullet:
     def _set_masses(self, i: int, mass: Array, inertia: Array) -> None:
         own = bullet_inertia(self._m, mass, inertia)
         for group, (body, link) in self._wired.links.items():
-            kg, _, _, moments = merged_inertia(self._m, group, self._plan.rel_pos, self._plan.rel_mat, *own)
+            kg, _, axes, moments = merged_inertia(self._m, group, self._plan.rel_pos, self._plan.rel_mat, *own)
+            if not np.array_equal(axes, self._axes[group]):  # sorted otherwise: of the link's own axes each
+                moments = (self._axes[group].T @ axes) ** 2 @ moments
             world.set_mass(self._clients[i], body, link, kg, moments)
 
     def _set_softness(self, i: int, inverse_weights: Array) -> None:

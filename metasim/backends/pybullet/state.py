@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 import numpy as np
@@ -46,6 +46,7 @@ class Shared(Rows):
         qvel: ``(n, nv)``.
         sensors: ``(n, S)``.
         contacts: ``(n, C, 4)``.
+        fields: ``(n, F)``.
         ctrl: ``(n, A)``.
         mocap_pos: ``(n, M, 3)``.
         mocap_quat: ``(n, M, 4)``.
@@ -56,6 +57,7 @@ class Shared(Rows):
     qvel: Array
     sensors: Array
     contacts: Array
+    fields: Array
     ctrl: Array
     mocap_pos: Array
     mocap_quat: Array
@@ -69,11 +71,13 @@ class Snapshot(Rows):
     Attributes:
         states: ``(n, K)`` the mirror's integration state: coordinates, controls, mocap poses, loads, wrenches.
         contacts: ``(n, C, 4)`` of the last substep.
+        seen: ``(n, F)`` declared fields.
         fields: Per-world parameters by the canonical model's field; those never touched are missing.
     """
 
     states: Array
     contacts: Array
+    seen: Array
     fields: Mapping[str, Array]
 
 
@@ -87,6 +91,7 @@ class Placement(Rows):
         mocap_pos: ``(n, M, 3)``.
         mocap_quat: ``(n, M, 4)``.
         places: Canonical model field and index to values ``(n, 3)`` or ``(n, 4)``.
+        settings: Parameter and index to checked values, one row per world.
     """
 
     qpos: Array
@@ -94,6 +99,7 @@ class Placement(Rows):
     mocap_pos: Array
     mocap_quat: Array
     places: Mapping[tuple[str, int], Array]
+    settings: Mapping[tuple[str, int], Array] = field(default_factory=dict[tuple[str, int], Array])
 
 
 def shapes(model: Model, num_worlds: int) -> dict[str, tuple[tuple[int, ...], type]]:
@@ -104,6 +110,7 @@ def shapes(model: Model, num_worlds: int) -> dict[str, tuple[tuple[int, ...], ty
         "qvel": (m.nv,),
         "sensors": (m.nsensordata,),
         "contacts": (len(model.reads.contacts), 4),
+        "fields": (model.layout.field_columns,),
         "ctrl": (m.nu,),
         "mocap_pos": (m.nmocap, 3),
         "mocap_quat": (m.nmocap, 4),
@@ -117,7 +124,7 @@ def join(parts: Sequence[Snapshot], defaults: Mapping[str, Array]) -> Snapshot:
     """Return the snapshots of several workers as one; a parameter only some have gets the model's value elsewhere."""
     if len(parts) == 1:
         return parts[0]
-    columns = {f: np.concatenate([getattr(p, f) for p in parts]) for f in ("states", "contacts")}
+    columns = {f: np.concatenate([getattr(p, f) for p in parts]) for f in ("states", "contacts", "seen")}
     joined = {}
     for name in dict.fromkeys(k for p in parts for k in p.fields):
         default = np.asarray(defaults[name])

@@ -20,10 +20,11 @@ from metasim.backends.pybullet.model import FREE, Surface, may_touch
 
 Array = Any
 _GEOM = mujoco.mjtGeom
-_GRIP_POWER = 0.75
-"""Less damping, ``(1 - d)^-0.75`` instead of ``(1 - d)^-1``, lets the solver find the force between fingers in time."""
 _WEIGHT, _BOTH_FREE_WEIGHT, _FIXED_WEIGHT, _SELF_WEIGHT = 1.0, 0.1, 0.01, 0.001
 _RIGID = 1e12
+_ROUNDS = 20
+GRIP_SHARE, GRIP_LEAST = 0.05, 0.1
+"""What a sweep of the solver takes off the error of a grip; the least share of its damping that a contact keeps."""
 _LEAST_FRICTION = 1e-6
 
 
@@ -36,6 +37,7 @@ class Contacts:
         weights: How much each pair counts.
         compliance: [m/N].
         damping: [N s/m].
+        viscosity: The damping in MuJoCo; that of fingers may be less here [N s/m].
         condim: Dimension of the contact.
     """
 
@@ -43,6 +45,7 @@ class Contacts:
     weights: Array
     compliance: Array
     damping: Array
+    viscosity: Array
     condim: Array
 
 
@@ -56,22 +59,23 @@ def find_contacts(m: mujoco.MjModel, surfaces: Sequence[Surface], inverse_weight
     """
     inverse_weights = m.body_invweight0 if inverse_weights is None else inverse_weights
     inverse = [float(np.mean([inverse_weights[m.geom_bodyid[g], 0] for g in s.geoms])) for s in surfaces]
-    fingers = {int(b) for b in m.dof_bodyid[motor_dofs(m)]}
+    grips = _grip_forces(m)
     pairs, rows = [], []
     for i, a in enumerate(surfaces):
         for k, b in enumerate(surfaces[i + 1 :], i + 1):
             if may_touch(m, a.geoms[0], b.geoms[0]):
                 pairs.append((i, k))
-                rows.append(
-                    (_weight(m, a, b), *_softness(m, a, b, inverse[i] + inverse[k], bool({a.group, b.group} & fingers)))
-                )
-    table = np.array(rows, float).reshape(-1, 4)
+                grip = max(grips.get(a.group, 0.0), grips.get(b.group, 0.0))
+                held = inverse[i] * (a.group not in grips) + inverse[k] * (b.group not in grips)
+                rows.append((_weight(m, a, b), *_softness(m, a, b, inverse[i] + inverse[k], grip, held)))
+    table = np.array(rows, float).reshape(-1, 5)
     return Contacts(
         pairs=np.array(pairs, int).reshape(-1, 2),
         weights=table[:, 0],
         compliance=table[:, 1],
         damping=table[:, 2],
-        condim=table[:, 3].astype(int),
+        viscosity=table[:, 3],
+        condim=table[:, 4].astype(int),
     )
 
 
@@ -91,18 +95,21 @@ def _root(m: mujoco.MjModel, group: int) -> int:
     return _root(m, above) if above and m.body_dofnum[above] else group
 
 
-def _softness(m: mujoco.MjModel, a: Surface, b: Surface, inverse: float, grips: bool) -> tuple[float, float, int]:
-    """Return compliance, damping and dimension of a pair's contact.
+def _softness(
+    m: mujoco.MjModel, a: Surface, b: Surface, inverse: float, grip: float, held: float
+) -> tuple[float, float, float, int]:
+    """Return compliance, damping, MuJoCo's damping and dimension of a pair's contact.
 
     At rest MuJoCo's constraint ``R f = K d r`` is a spring of ``1 / (tc^2 (1 - d))`` over the inverse weights, with
-    ``d`` the full impedance, ``tc`` the time constant; the damping is ``2 d / (d tc (1 - d))`` over the same.
+    ``d`` the impedance, ``tc`` the time constant; the damping is ``2 d / (d tc (1 - d))`` over the same. The impedance
+    grows with the depth and is taken where a finger's contact bears its ``grip`` force [N]; elsewhere it is the full.
     Source: MuJoCo documentation, "Computation", solver parameters.
     """
     g, h = a.geoms[0], b.geoms[0]
     mix = m.geom_solmix[g] / max(m.geom_solmix[g] + m.geom_solmix[h], 1e-15)
     if m.geom_priority[g] != m.geom_priority[h]:
         mix = float(m.geom_priority[g] > m.geom_priority[h])
-    impedance = float(np.clip(mix * m.geom_solimp[g, 1] + (1 - mix) * m.geom_solimp[h, 1], 1e-4, 0.9999))
+    curve = mix * m.geom_solimp[g] + (1 - mix) * m.geom_solimp[h]
     references = m.geom_solref[g], m.geom_solref[h]
     if all(r[0] > 0 for r in references):
         reference = mix * references[0] + (1 - mix) * references[1]
@@ -117,11 +124,46 @@ def _softness(m: mujoco.MjModel, a: Surface, b: Surface, inverse: float, grips: 
         * _points(m, g, h)
         / _pyramid_factor(m, condim, max(m.geom_friction[g, 0], m.geom_friction[h, 0]))
     )
-    return (
-        inverse * (1 - impedance) / stiffness,
-        damping / (1 - impedance) ** (_GRIP_POWER if grips else 1.0) / inverse,
-        condim,
-    )
+    lacking = 1 - _impedance(curve, np.inf)
+    for _ in range(_ROUNDS if grip else 0):
+        lacking = 1 - _impedance(curve, grip * inverse * lacking / stiffness)
+    compliance, viscosity = inverse * lacking / stiffness, damping / lacking / inverse
+    bearable = max(_grip_damping(m, held, compliance), GRIP_LEAST * viscosity) if grip and held else viscosity
+    return compliance, min(viscosity, bearable), viscosity, condim
+
+
+def _grip_damping(m: mujoco.MjModel, held: float, compliance: float) -> float:
+    """Return the most damping [N s/m] of a finger's contact at which the solver finds the force in time.
+
+    What is squeezed weighs ``1 / held``, and the error shrinks by the share ``c / (c + held)`` in a sweep, with
+    ``c = 1 / (dt (dt K + D))``; a stick of 20 g would roll out of the grip in the rest that is left of it.
+    """
+    timestep = float(m.opt.timestep)
+    return 1 / (timestep * GRIP_SHARE * held) - timestep / compliance
+
+
+def _impedance(curve: Array, depth: float) -> float:
+    """Return MuJoCo's impedance at a depth [m], from its five ``solimp`` numbers."""
+    least, most, width, middle, power = (float(v) for v in curve)
+    least, most, middle, power = (*np.clip((least, most, middle), 1e-4, 0.9999), max(power, 1.0))
+    x = min(depth / max(width, 1e-15), 1.0)
+    y = x**power / middle ** (power - 1) if x <= middle else 1 - (1 - x) ** power / (1 - middle) ** (power - 1)
+    return float(least + y * (most - least))
+
+
+def _grip_forces(m: mujoco.MjModel) -> dict[int, float]:
+    """Return the most force [N] that actuators give to each finger, by the body it is driven at."""
+    forces: dict[int, float] = {}
+    motors = motor_dofs(m)
+    for k in range(m.nu):
+        dof = int(m.jnt_dofadr[m.actuator_trnid[k, 0]])
+        if motors[dof]:
+            control = np.abs(m.actuator_ctrlrange[k]).max() if m.actuator_ctrllimited[k] else 1.0
+            force = abs(float(m.actuator_gainprm[k, 0]) * float(control) * float(m.actuator_gear[k, 0]))
+            limit = np.abs(m.actuator_forcerange[k]).max() if m.actuator_forcelimited[k] else np.inf
+            body = int(m.dof_bodyid[dof])
+            forces[body] = forces.get(body, 0.0) + min(force, float(limit))
+    return forces
 
 
 def _points(m: mujoco.MjModel, g: int, h: int) -> float:

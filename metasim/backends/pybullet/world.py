@@ -228,7 +228,8 @@ def set_softness(client: int, wired: Wiring, stiffness: Array, damping: Array) -
 
 def set_mass(client: int, body: int, link: int, mass: float, moments: Array) -> None:
     """Set mass and principal moments of a link; the moments last, for Bullet derives its own from a new mass."""
-    if p.getDynamicsInfo(body, link, physicsClientId=client)[0] != mass:
+    held = p.getDynamicsInfo(body, link, physicsClientId=client)
+    if held[0] != mass or list(held[2]) != moments.tolist():
         p.changeDynamics(body, link, mass=mass, physicsClientId=client)
         p.changeDynamics(body, link, localInertiaDiagonal=moments.tolist(), physicsClientId=client)
 

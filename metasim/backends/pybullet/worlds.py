@@ -20,11 +20,14 @@ from mujoco import batch
 from metasim.backends.pybullet import dynamics, parameters, world
 from metasim.backends.pybullet.contact import ContactReader, labels
 from metasim.backends.pybullet.control import Controller, mirror_model
+from metasim.backends.pybullet.fields import Fields, refuse_fields, tells_forces
+from metasim.backends.pybullet.friction import YieldingFriction
 from metasim.backends.pybullet.lockstep import Lockstep
 from metasim.backends.pybullet.model import make_plan
 from metasim.backends.pybullet.state import BAD_CTRL, BAD_QACC, BAD_QPOS, BAD_QVEL, LIMIT, Placement, Shared, Snapshot
-from metasim.backends.pybullet.surface import find_contacts
+from metasim.backends.pybullet.surface import find_contacts, solve_friction
 from metasim.backends.pybullet.world import Tree
+from metasim.core.reads import Layout
 from metasim.model.parameters import EXPANDABLE
 
 Array = Any
@@ -42,6 +45,7 @@ class Job:
     Attributes:
         mj: The canonical model.
         pairs: Declared contacts.
+        layout: Where each declared read stands.
         kinds: Kinds of the actuators.
         home_qpos: ``(nq,)``.
         home_ctrl: ``(A,)``.
@@ -49,6 +53,7 @@ class Job:
 
     mj: mujoco.MjModel
     pairs: tuple[tuple[str, str], ...]
+    layout: Layout
     kinds: tuple[str, ...]
     home_qpos: Array
     home_ctrl: Array
@@ -61,9 +66,10 @@ class Worlds:
         _write_no_log_file()
         self.m, self.job, self.shared, self.clients = job.mj, job, shared, []
         n = len(shared.failed)
+        refuse_fields(self.m, job.layout)
         try:
             with tempfile.TemporaryDirectory(prefix="metasim-") as name:
-                self.plan = make_plan(self.m, labels(self.m, job.pairs), Path(name))
+                self.plan = make_plan(self.m, labels(self.m, job.pairs, by_body=tells_forces(job.layout)), Path(name))
                 pairs = find_contacts(self.m, self.plan.surfaces)
                 for _ in range(n):
                     self.clients.append(world.build(self.m, self.plan, pairs, Path(name)))
@@ -75,9 +81,12 @@ class Worlds:
         self._wrenches = _wrench_columns(self.m)
         self.control = Controller(self.mirror.model, self.wired.trees, self.mirror)
         self.reader = ContactReader(self.m, job.pairs, self.plan.surfaces, self.wired)
-        self.bullet = parameters.InBullet(self.m, self.plan, pairs, self.wired, self.clients)
+        sliding = solve_friction(self.m, pairs, self.plan.surfaces, self.m.geom_friction)[:, 0]
+        self.friction = YieldingFriction(self.m, self.plan.surfaces, pairs, self.wired, self.clients, sliding)
+        self.bullet = parameters.InBullet(self.m, self.plan, pairs, self.wired, self.clients, self.friction)
         self._sensors, self._xpos, self._xquat = (self.mirror.bind(f) for f in ("sensordata", "xpos", "xquat"))
         self.mirror.bind("site_xpos")
+        self.fields = Fields(self.m, job.layout, self.mirror, shared.fields, self.plan.surfaces, self.wired)
         self.lockstep = Lockstep(self.m, self.plan, self.wired, self.clients, self.control)
         self.qpos, self.qvel = self.control.qpos, self.control.qvel
         self.qpos[:] = job.home_qpos
@@ -101,9 +110,13 @@ class Worlds:
         active = np.flatnonzero(self.shared.failed == 0).tolist()
         self.lockstep.run(active, substeps)
         for i in active:
-            self.reader.read(self.clients[i], self.shared.contacts[i])
+            points = p.getContactPoints(physicsClientId=self.clients[i])
+            self.reader.read(points, self.shared.contacts[i])
+            self.friction.update(i, points)
+            self.fields.note(i, points)
         self._fail(self._find_failures())
         self._refresh(None)
+        self.fields.carry(np.array([i for i in active if not self.shared.failed[i]], int), self.lockstep.wrench)
 
     def _take_targets(self) -> None:
         s, mirror = self.shared, self.mirror
@@ -144,6 +157,7 @@ class Worlds:
         self.mirror.forward(rows, stage=_VEL)
         s, some = self.shared, slice(None) if rows is None else rows
         s.qpos[some], s.qvel[some], s.sensors[some] = self.qpos[some], self.qvel[some], self._sensors[some]
+        self.fields.refresh(rows)
 
     # -- state --------------------------------------------------------------------------------------------------
     def forward(self, rows: Array) -> None:
@@ -156,6 +170,7 @@ class Worlds:
         self.control.load[rows] = 0.0
         self.mirror.qacc_warmstart[rows] = 0.0
         self.shared.contacts[rows] = 0.0
+        self.fields.forget_forces(rows)
         failures = self._find_failures()
         self._settle(rows)
         self._fail(failures)
@@ -165,8 +180,9 @@ class Worlds:
         s, mirror = self.shared, self.mirror
         for (name, k), values in placement.places.items():
             mirror.expand(name)[rows, k] = values
-        if placement.places:
-            self.control.inertia.sync(rows)
+        parameters.write(mirror, self.job.kinds, placement.settings, rows)
+        if placement.places or placement.settings:
+            self._share_parameters(rows)
         s.mocap_pos[rows] = mirror.mocap_pos[rows] = placement.mocap_pos
         s.mocap_quat[rows] = mirror.mocap_quat[rows] = placement.mocap_quat
         self.write_state(rows, placement.qpos, placement.qvel)
@@ -178,6 +194,7 @@ class Worlds:
         return Snapshot(
             states=self.dump(rows),
             contacts=self.shared.contacts[rows],
+            seen=self.shared.fields[rows],
             fields={f: np.array(a[rows]) for f, a in fields.items() if a is not None},
         )
 
@@ -191,7 +208,7 @@ class Worlds:
                 mirror.expand(name)[rows] = parameters.model_value(self.m, name)
         self._share_parameters(rows)
         self.load_dump(rows, snapshot.states)
-        self.shared.contacts[rows] = snapshot.contacts
+        self.shared.contacts[rows], self.shared.fields[rows] = snapshot.contacts, snapshot.seen
 
     def dump(self, rows: Array) -> Array:
         """Return the mirror's state as rows; external wrenches stand where MuJoCo would have them."""
@@ -209,6 +226,7 @@ class Worlds:
             a[rows] for a in (mirror.ctrl, mirror.mocap_pos, mirror.mocap_quat)
         )
         s.contacts[rows] = 0.0
+        self.fields.forget_forces(rows)
         self._settle(rows)
 
     def apply_wrench(self, rows: Array, body: int, wrench: Array) -> None:
@@ -227,7 +245,9 @@ class Worlds:
                 self._place(i, body, self._xpos[i, k], self._xquat[i, k])
             for t in self.wired.trees:
                 self._put_tree(i, t)
+            self.friction.reset(i)
             world.forget_contacts(self.clients[i], self.m, self.plan, self.wired)
+        self.control.arrive(rows)
 
     def _put_tree(self, i: int, t: Tree) -> None:
         client = self.clients[i]
@@ -264,7 +284,7 @@ class Worlds:
     # -- parameters ---------------------------------------------------------------------------------------------
     def set_parameter(self, rows: Array, parameter: str, k: int, values: Array) -> None:
         """Set a checked parameter."""
-        parameters.write(self.mirror, self.job.kinds, parameter, k, values, rows)
+        parameters.write(self.mirror, self.job.kinds, {(parameter, k): values}, rows)
         self._share_parameters(rows)
         if parameter in ("body_pos", "body_quat"):
             self._settle(rows)

@@ -4,6 +4,7 @@ __all__ = [
     "contact",
     "control",
     "errors",
+    "fields",
     "forces",
     "kinematics",
     "motion",

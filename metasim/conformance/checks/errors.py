@@ -111,6 +111,7 @@ def unknown_names(make: BackendFactory) -> list[Measurement]:
             "contact": lambda: state.contact("upper", "fore"),
             "contact force": lambda: backend.contact_force("upper", "fore"),
             "touch": lambda: backend.touching("upper", "fore"),
+            "field": lambda: state.field("xpos"),
         }
         for name, read in reads.items():
             measured.append(raises(f"undeclared {name}", UndeclaredRead, read, "never a silent zero", ("Reads",)))

@@ -36,6 +36,63 @@ def mass(make: BackendFactory) -> list[Measurement]:
         ]
 
 
+@needs("parameters", "wrench")
+def moments(make: BackendFactory) -> list[Measurement]:
+    """A body of other principal moments turns by torque / moment, whichever axis becomes the largest."""
+    set_to = np.array([[0.02, 0.03, 0.04], [0.05, 0.03, 0.04], [0.02, 0.05, 0.035]])
+    full = np.array([[0.020, 0.002, -0.001], [0.002, 0.026, 0.003], [-0.001, 0.003, 0.017]])
+    with opened(make, "offset", 3) as backend:
+        own = backend.get_parameter("inertia", "hull")[0]
+        values, axes = np.linalg.eigh(full)
+        axes = axes[:, [int(np.argmin(np.abs(values - moment))) for moment in own]]
+        backend.set_parameter("inertia", "hull", set_to)
+        wanted = np.einsum("ij,nj,kj->nik", axes, set_to, axes)
+        centre = np.cross(np.eye(3), [0.06, -0.03, 0.10])
+        turning = backend.mass_matrix()[:, 3:, 3:] - 1.7 * centre.T @ centre
+        backend.apply_wrench("hull", np.array([[0, 0, 0, *(0.01 * axes[:, k])] for k in range(3)]))
+        spin = backend.step(1).body("hull").ang_vel
+        return [
+            near("own moments", np.sort(own), values, 1e-9, "kg m^2", "those of the file"),
+            near("moments read back", backend.get_parameter("inertia", "hull"), set_to, 1e-12, "kg m^2", "as set"),
+            near("mass read back", backend.get_parameter("mass", "hull"), [1.7] * 3, 1e-12, "kg", "as before"),
+            near("inertia about the centre", turning, wanted, 1e-9, "kg m^2", "moments about the file's axes"),
+            near(
+                "spin after a step of 0.01 N m",
+                np.einsum("ni,in->n", spin, axes),
+                0.01 * STEP_S / np.diag(set_to),
+                1e-9,
+                "rad/s",
+                f"torque t / moment; {EACH}",
+            ),
+        ]
+
+
+@needs("parameters", "wrench")
+def begun(make: BackendFactory) -> list[Measurement]:
+    """A start sets and scales parameters, whatever their order, and a restored world has its own again."""
+    with opened(make, "rails", 3) as backend:
+        new = backend.snapshot()
+        keys = ("inertia", "along_y"), ("mass", "along_y"), ("mass", "along_x"), ("damping", "zeta")
+        factors = dict(zip(keys[:2], (np.array([0.5, 2.0]), np.array([0.5, 4.0])), strict=True))
+        sets = dict(zip(keys[2:], (np.array([3.0, 6.0]), np.zeros(2)), strict=True))
+        moments = backend.get_parameter("inertia", "along_y")[1:] * np.array([[0.5], [2.0]])
+        some = np.array([1, 2])
+        backend.write(Start(joints={"mid": [0.1]}, parameters=sets, scales=factors), some)
+        read = [backend.get_parameter(*key) for key in keys]
+        for body, along in (("along_x", 0), ("along_y", 1)):
+            backend.apply_wrench(body, 6.0 * np.eye(6)[along])
+        speeds = [backend.step(50).joint("zeta").vel[:, 0].copy(), backend.state.joint("alpha").vel[:, 0].copy()]
+        backend.restore(new)
+        return [
+            near("masses set", read[2], [1.0, 3.0, 6.0], 1e-12, "kg", "as set, the first world's as it was"),
+            near("masses scaled", read[1], [2.0, 1.0, 8.0], 1e-12, "kg", "the model's times the scale"),
+            near("moments scaled", read[0][1:], moments, 1e-12, "kg m^2", "its own scale, not the mass's"),
+            near("speeds, set", speeds[0], 6.0 * 0.1 / read[2], 1e-6, "m/s", "F t / m"),
+            near("speeds, scaled", speeds[1], 6.0 * 0.1 / read[1], 1e-6, "m/s", "F t / m"),
+            near("masses restored", backend.get_parameter("mass", "along_y"), [2.0] * 3, 1e-12, "kg", "the model's"),
+        ]
+
+
 @needs("parameters")
 def friction(make: BackendFactory) -> list[Measurement]:
     """A box slides as far as its own friction lets it."""
@@ -223,4 +280,4 @@ def _disturb(backend: Backend, world: int) -> None:
     backend.set_parameter("site_pos", "tip", np.array([[0.0, 0.1, -0.3]]), worlds=row)
 
 
-CHECKS = (mass, friction, damping, gravity, gain, places, travel)
+CHECKS = (mass, moments, begun, friction, damping, gravity, gain, places, travel)

@@ -1,0 +1,114 @@
+"""The verb ``train``: a policy that is learned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from metasim.cli.options import MaybeInt, OneTask, TaskModules
+from metasim.cli.output import note, plain, stdout_kept
+from metasim.cli.pictures import one_task, slug
+from metasim.cli.progress import Bars
+
+if TYPE_CHECKING:
+    from metasim.policies.training import Progress
+
+Algorithm = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="sac|ppo")]
+Folder = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")]
+Changes = Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="NAME=VALUE")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """Train a policy with Stable-Baselines3; the file it ends in is a policy wherever one is named.
+
+    The same command again finds the finished training and leaves it; a killed one goes on from its last checkpoint,
+    and a finished one goes on if --steps is more.
+
+    Args:
+        algorithm: The learner.
+        task: Task id.
+        steps: Environment steps, all worlds together.
+        num_envs: Worlds; the hyperparameters' number if not given.
+        seed: Root seed of networks, sampling and episodes.
+        backend: Engine.
+        workers: Threads (MuJoCo) or processes (PyBullet) of the engine.
+        horizon: Steps until an episode is cut off; the task's if not given.
+        evaluate_every: Steps between evaluations, each of which leaves a checkpoint; a twentieth of --steps if not
+            given.
+        evaluation_episodes: Episodes of an evaluation.
+        set: A hyperparameter other than the table's, for example --set gamma=0.98; may be given several times.
+        device: Where networks are: cpu, cuda, auto.
+        threads: Threads of torch; another number gives other bits.
+        tensorboard: Write the learner's log for TensorBoard, too.
+        out: Folder of policies, learning curve and state; TASK_ALGORITHM_BACKEND_seedN if not given.
+        task_module: A file that registers tasks; may be given several times.
+    """
+
+    algorithm: Algorithm
+    task: OneTask
+    steps: int = 100_000
+    num_envs: MaybeInt = None
+    seed: int = 0
+    backend: str = "mujoco"
+    workers: int = 1
+    horizon: MaybeInt = None
+    evaluate_every: MaybeInt = None
+    evaluation_episodes: int = 20
+    set: Changes = ()
+    device: str = "cpu"
+    threads: int = 1
+    tensorboard: bool = False
+    out: Folder = None
+    task_module: TaskModules = ()
+
+    def run(self) -> int:
+        """Train and print where the policy is."""
+        from metasim.policies.training import TrainConfig, parse_changes, train
+
+        task = one_task(self.task)
+        with stdout_kept():
+            config = TrainConfig(
+                algorithm=self.algorithm,
+                task=task,
+                out=self.out or Path(f"{slug(task)}_{self.algorithm}_{self.backend}_seed{self.seed}"),
+                steps=self.steps,
+                num_envs=self.num_envs,
+                seed=self.seed,
+                backend=self.backend,
+                workers=self.workers,
+                horizon=self.horizon,
+                evaluate_every=self.evaluate_every,
+                evaluation_episodes=self.evaluation_episodes,
+                changes=parse_changes(self.set),
+                device=self.device,
+                threads=self.threads,
+                tensorboard=self.tensorboard,
+            )
+            reports: list[Progress] = []
+            with Bars("steps") as bars:
+
+                def show(progress: Progress) -> None:
+                    reports[:] = [progress]
+                    bars.show(task, min(1.0, progress.done / progress.wanted), describe(progress))
+
+                path = train(config, show)
+        if reports:
+            note(describe(reports[0]))
+        else:
+            note(f"{config.out} is trained already, with these settings")
+        plain(str(path))
+        return 0
+
+
+def describe(progress: Progress) -> str:
+    """Return how far a training is, in one line."""
+    words = f"{progress.done}/{progress.wanted} steps"
+    row = progress.row
+    if row is None:
+        return words
+    solved = f"{row.eval_success_any:.0%} solved, {row.eval_success_last:.0%} at the end"
+    return f"{words}, return {row.eval_return:.4g}, {solved}"

@@ -1,0 +1,16 @@
+"""Unitree A1: 4 legs of 3 joints. Source: pybullet_data."""
+
+from metasim.core.scene import Drive
+from metasim.model.robots.entry import RobotEntry, legs
+
+LEGS = ("FR", "FL", "RR", "RL")
+
+ROBOT = RobotEntry(
+    file="pybullet:a1/a1.urdf",
+    maker="Unitree",
+    floating=True,
+    feet=tuple(f"{leg}_toe" for leg in LEGS),
+    home=legs(LEGS, {"*_hip_joint": 0.0, "*_upper_joint": 0.9, "*_lower_joint": -1.8}),
+    height_m=0.2686,
+    hold=Drive(stiffness=100.0, damping=4.0),
+)

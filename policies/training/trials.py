@@ -1,0 +1,62 @@
+"""Evaluation during a training: the same episodes every time, none of which the training sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from metasim.envs import VectorTaskEnv
+from metasim.policies.learned import Learned
+from metasim.policies.training.config import TrainConfig
+
+_ROOT_OFFSET = 2**31
+"""Added to the training's root seed, which is smaller, for that of the evaluated episodes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """Means over episodes: return, solved at any step, solved at the last."""
+
+    eval_return: float
+    eval_success_any: float
+    eval_success_last: float
+
+
+class Trials:
+    """One episode in each of as many worlds as there are to evaluate."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self._root = config.seed + _ROOT_OFFSET
+        self._env = VectorTaskEnv(
+            config.task,
+            config.evaluation_episodes,
+            backend=config.backend,
+            workers=config.workers,
+            horizon=config.horizon,
+            autoreset_mode="disabled",
+        )
+
+    def run(self, policy: Learned) -> Score:
+        """Run all episodes to their end; the policy does not explore."""
+        env, n = self._env, self._env.num_envs
+        observation, _ = env.reset(seed=self._root)
+        alive, total = np.ones(n, bool), np.zeros(n)
+        solved, last = np.zeros(n, bool), np.zeros(n, bool)
+        while alive.any():
+            observation, reward, terminated, truncated, info = env.step(policy.act(observation))
+            total += np.where(alive, reward, 0.0)
+            success: Any = info["success"]
+            solved |= alive & success
+            last = np.where(alive, success, last)
+            alive &= ~(terminated | truncated)
+        return Score(
+            eval_return=float(total.mean()),
+            eval_success_any=float(solved.mean()),
+            eval_success_last=float(last.mean()),
+        )
+
+    def close(self) -> None:
+        """Free the engine."""
+        self._env.close()
