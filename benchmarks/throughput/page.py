@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from metasim.benchmarks.throughput import classic, mixed, mujoco_batch, peers, pybullet_replay, resets, startup
+from metasim.benchmarks.throughput import (
+    adapters,
+    classic,
+    mixed,
+    mujoco_batch,
+    peers,
+    pybullet_replay,
+    resets,
+    startup,
+)
 from metasim.core.errors import InvalidConfig
 from metasim.work import write_atomically
 
@@ -25,6 +35,7 @@ SECTIONS = {
     "metaworld-vector": ("Against the original in gymnasium's SyncVectorEnv", peers.COLUMNS),
     "mixed": ("Many tasks in one environment", mixed.COLUMNS),
     "resets": ("New episodes", resets.COLUMNS),
+    "adapters": ("What adapters cost", adapters.COLUMNS),
     "pybullet": ("PyBullet against a bare loop that repeats its commands", pybullet_replay.COLUMNS),
     "startup": ("Start", startup.COLUMNS),
 }
@@ -57,9 +68,9 @@ def _read(file: Path) -> dict[str, Any]:
     return data
 
 
-def _short(task: str) -> str:
-    """Return a task's name without suite and version."""
-    return task.partition("/")[2].rpartition("-v")[0] or task
+def _short(name: str) -> str:
+    """Return a row's name with task ids cut down to their names."""
+    return re.sub(r"\b[a-z_]+/([a-z0-9-]+)-v\d+", r"\1", name)
 
 
 def _section(data: Mapping[str, Any], title: str, columns: Sequence[Any]) -> str:

@@ -34,12 +34,14 @@ COLUMNS = (
 OURS = """
 import json, sys, time
 import numpy as np
+from metasim.core.backend import BACKENDS
 from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import TASKS
 from metasim.envs.episodes import Episodes
 from metasim.model import compile_scene
 task, n, root = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 cls = TASKS[task]
+BACKENDS["mujoco"]  # imported now, as the original is before its first reset
 compile_scene(cls.scene, cls.reads)
 start = time.perf_counter()
 model = compile_scene(cls.scene, cls.reads.merge(cls.control.reads()))

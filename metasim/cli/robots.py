@@ -51,7 +51,7 @@ class Robots:
         """Draw, or print the table."""
         from metasim.model.robots import ROBOTS
 
-        names = self.names or tuple(ROBOTS.sound())
+        names = self.names or tuple(name for name, _ in ROBOTS.sound())
         for name in names:
             ROBOTS[name]
         if self.out is not None:

@@ -1,4 +1,4 @@
-"""Chooses how MuJoCo draws without a screen; MuJoCo itself chooses when it is imported, and then takes a display's way."""
+"""Chooses how MuJoCo draws without a screen; by itself it chooses at its import, and a way that needs a display."""
 
 from __future__ import annotations
 
