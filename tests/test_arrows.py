@@ -20,7 +20,7 @@ MAY = {
     "metasim.model": {"core"},
     "metasim.backends": {"core", "model"},
     "metasim.backends.mujoco": {"core", "model", "backends"},
-    "metasim.backends.pybullet": {"core", "model", "backends"},
+    "metasim.backends.pybullet": {"core", "model", "work", "backends"},
     "metasim.backends.isaacgym": {"core", "model", "backends", "backends.mujoco"},  # whose batch is its mirror
     "metasim.control": {"core"},
     "metasim.disturb": {"core"},

@@ -56,7 +56,8 @@ class EpisodeGroup:
         board = self._board(wanted, shared=len(shares) > 1)
         with exported(origins(self.classes.values())):
             jobs = [(share, backend, board, horizon) for share in shares]
-            self._crew = Crew(Members, jobs, "worker of the task group")
+            names = [f"worker {k} ({', '.join(share)})" for k, share in enumerate(shares)]
+            self._crew = Crew(Members, jobs, names)
         try:
             described = {task: text for part in self._crew.call("describe") for task, text in part.items()}
             same_layout({task: described[task] for task in self.classes})

@@ -58,25 +58,30 @@ class Crew:
     Args:
         build: Makes a member's object; a function or class that can be pickled.
         jobs: Arguments of ``build``, one tuple per member.
-        name: What the members are called in errors and process lists.
+        names: What each member is called in errors.
+
+    Attributes:
+        here: The object that lives in this process.
 
     Raises:
         Exception: Whatever a member's ``build`` raised.
         EngineFailure: If a process died.
     """
 
-    def __init__(self, build: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], name: str) -> None:
-        self._name, self._closed = name, False
+    def __init__(self, build: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], names: Sequence[str]) -> None:
+        self._names, self._closed = list(names), False
         self._processes: list[BaseProcess] = []
         self._pipes: list[Connection] = []
         self._finalizer = weakref.finalize(self, _release, self._processes, self._pipes)
         try:
             for k, job in enumerate(jobs[1:], 1):
                 self._start(k, build, job)
-            self._here = build(*jobs[0])
+            self.here = build(*jobs[0])
             self._gather(range(1, len(jobs)))
         except BaseException:
             self._finalizer()
+            if hasattr(self, "here"):
+                self.here.close()
             raise
 
     def __len__(self) -> int:
@@ -104,7 +109,7 @@ class Crew:
         problem: BaseException | None = None
         if args[0] is not None:
             try:
-                answers[0] = getattr(self._here, method)(*args[0])
+                answers[0] = getattr(self.here, method)(*args[0])
             except Exception as error:  # raised below, after the others have answered
                 problem = error
         try:
@@ -121,7 +126,7 @@ class Crew:
         """Close every member's object and end the processes; may be called twice."""
         if not self._closed:
             self._closed = True
-            self._here.close()
+            self.here.close()
             self._finalizer()
 
     def _start(self, k: int, build: Callable[..., Any], job: tuple[Any, ...]) -> None:
@@ -151,7 +156,7 @@ class Crew:
         process = self._processes[k - 1]
         process.join(_GRACE_S)
         return EngineFailure(
-            f"{self._name} {k} of {len(self)} died with exit code {process.exitcode}; close this and make another"
+            f"{self._names[k]} died with exit code {process.exitcode}; close this and make another"
             " (a script that asks for worker processes starts with `if __name__ == '__main__':`, for each imports it)"
         )
 

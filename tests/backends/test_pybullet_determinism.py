@@ -134,7 +134,7 @@ def test_a_dead_worker_is_an_error_and_closing_does_not_hang(model: Model) -> No
     backend = PybulletBackend(2, workers=2)
     backend.load(model)
     state = backend.step(5)
-    os.kill(backend._pool._processes[1].pid, signal.SIGKILL)  # type: ignore[union-attr,arg-type]
+    os.kill(backend._pool.crew._processes[0].pid, signal.SIGKILL)  # type: ignore[union-attr,arg-type]
     with pytest.raises(EngineFailure, match=r"worker 1 \(worlds 1 to 1\) died"):
         for _ in range(3):
             backend.step(5)

@@ -77,7 +77,7 @@ def test_bullets_own_kinematics_put_every_link_where_the_canonical_ones_do(
     loaded: tuple[Model, object, mujoco.MjData],
 ) -> None:
     model, backend, data = loaded
-    m, worlds = model.mj, backend._pool._local  # type: ignore[attr-defined]
+    m, worlds = model.mj, backend._pool.crew.here  # type: ignore[attr-defined]
     for group, (body, link) in worlds.wired.links.items():
         if link < 0:
             continue
@@ -90,7 +90,7 @@ def test_bullets_own_kinematics_put_every_link_where_the_canonical_ones_do(
 
 def test_no_mass_is_lost_or_made_up(loaded: tuple[Model, object, mujoco.MjData]) -> None:
     model, backend, _ = loaded
-    m, worlds = model.mj, backend._pool._local  # type: ignore[attr-defined]
+    m, worlds = model.mj, backend._pool.crew.here  # type: ignore[attr-defined]
     moving = [b for b in range(m.nbody) if m.body_dofnum[m.body_weldid[b]]]
     found = sum(
         p.getDynamicsInfo(*where, physicsClientId=worlds.clients[0])[0] for where in set(worlds.wired.links.values())

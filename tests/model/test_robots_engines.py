@@ -61,7 +61,7 @@ class Both:
 
     @property
     def world(self) -> Any:
-        return self.backend._pool._local
+        return self.backend._pool.crew.here
 
     @property
     def client(self) -> int:
