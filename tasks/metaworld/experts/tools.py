@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from metasim.tasks.metaworld.experts.plan import LEAD_STEPS, Phase, Plan, View, carry, expert, grasp, point
+from metasim.tasks.metaworld.experts.plan import LEAD_STEPS, Phase, Plan, View, carry, expert, gap_xy, grasp, point
 
 LIGHT = 0.6  # a stick is light
 
@@ -28,7 +28,7 @@ def stick_push(see: View) -> Plan:
     """Grasp the stick, bring its end before the thermos, and push the thermos along +x against its end stop.
 
     The stick's flat end pushes straight, and the thermos goes on by itself for long. Pressed against its stop it goes
-    with the stick to the goal's y.
+    with the stick to the goal's y. Near the goal the stick rests: pressed on, the thermos may slide off its end.
     """
     behind = see.second + (-0.16, 0.0, -0.02)
     off = behind - see.obj
@@ -37,10 +37,12 @@ def stick_push(see: View) -> Plan:
     aside = np.where(arrived, np.clip(see.goal[:, 1] - see.second[:, 1], -0.012, 0.012), 0.0)
     contact = behind + point(np.where(arrived, 0.05, 0.08), aside, 0.0)
     before = carry(see, see.obj, behind, grip=LIGHT)._replace(when=~lined_up & (off[:, 0] > -0.03))
+    there = gap_xy(see.second, see.goal) < 0.09  # 12 cm is success
+    rest = Phase(there & lined_up, see.hand, LIGHT)
     return grasp(
         see,
         see.obj + (0.005, 0.0, 0.03),
-        (before, carry(see, see.obj, contact, gain=0.1, grip=LIGHT)),
+        (rest, before, carry(see, see.obj, contact, gain=0.1, grip=LIGHT)),
         grip=LIGHT,
     )
 
