@@ -167,11 +167,20 @@ def show(results: Results, json_wanted: bool) -> None:
         return
     table(
         "",
-        ("task", "engine", "policy", "episodes", "broken off", "success at any step", "at the last step"),
+        (
+            "task",
+            "engine",
+            "policy",
+            "episodes",
+            "broken off",
+            "success at any step",
+            "at the last step",
+            "mean return",
+        ),
         [
             (
                 *(row.task, row.backend, row.policy, str(row.n), str(row.errors)),
-                *(format_rate(row.success_any), format_rate(row.success_last)),
+                *(format_rate(row.success_any), format_rate(row.success_last), f"{row.mean_return:.1f}"),
             )
             for row in rows
         ],
