@@ -23,7 +23,30 @@ Job = dict[str, Any]
 HORIZON = 500
 
 
-class Envpool:
+class Vector:
+    """N worlds in one environment, ``env``, that resets by itself."""
+
+    env: Any
+    actions: Array
+    n: int
+    next: int
+
+    def step(self, steps: int) -> dict[str, float]:
+        """Take some steps from wherever the worlds are; worlds whose episode is over begin another by themselves."""
+        env, actions, first = self.env, self.actions, self.next
+        start = time.perf_counter()
+        for i in range(first, first + steps):
+            env.step(actions[i % len(actions)])
+        self.next = first + steps
+        return {"steps": steps * self.n, "seconds": time.perf_counter() - start}
+
+    def fresh_step(self, steps: int) -> dict[str, float]:
+        """Take some steps from the beginning of episodes."""
+        self.env.reset()
+        return self.step(steps)
+
+
+class Envpool(Vector):
     """N worlds of an envpool task."""
 
     def __init__(self, job: Job) -> None:
@@ -44,20 +67,6 @@ class Envpool:
                 self.env.reset(rows)
             self.env.step(self.actions[i % len(self.actions)])
         return {}
-
-    def step(self, steps: int) -> dict[str, float]:
-        """Take some steps from wherever the worlds are; worlds whose episode is over begin another by themselves."""
-        env, actions, first = self.env, self.actions, self.next
-        start = time.perf_counter()
-        for i in range(first, first + steps):
-            env.step(actions[i % len(actions)])
-        self.next = first + steps
-        return {"steps": steps * self.n, "seconds": time.perf_counter() - start}
-
-    def fresh_step(self, steps: int) -> dict[str, float]:
-        """Take some steps from the beginning of episodes."""
-        self.env.reset()
-        return self.step(steps)
 
 
 class Metaworld:
@@ -86,10 +95,9 @@ class Metaworld:
         return {"steps": steps, "seconds": stepping, "reset_s": resetting / resets}
 
 
-class Sync:
+class Sync(Vector):
     """N environments in gymnasium's ``SyncVectorEnv``, ``env``, which a subclass makes."""
 
-    env: Any
     horizon: int
 
     def __init__(self, job: Job) -> None:
@@ -115,20 +123,6 @@ class Sync:
         while "_elapsed_steps" not in vars(env):
             env = env.env
         env._elapsed_steps = age
-
-    def step(self, steps: int) -> dict[str, float]:
-        """Take some steps from wherever the worlds are; worlds whose episode is over begin another by themselves."""
-        env, actions, first = self.env, self.actions, self.next
-        start = time.perf_counter()
-        for i in range(first, first + steps):
-            env.step(actions[i % len(actions)])
-        self.next = first + steps
-        return {"steps": steps * self.n, "seconds": time.perf_counter() - start}
-
-    def fresh_step(self, steps: int) -> dict[str, float]:
-        """Take some steps from the beginning of episodes."""
-        self.env.reset()
-        return self.step(steps)
 
 
 class Gymnasium(Sync):

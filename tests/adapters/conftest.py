@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-import metasim.model  # noqa: F401  before MuJoCo, which must be told how to draw before it is imported
 from metasim.core.task import TASKS
 from metasim.core.task_files import load_task_module
 
