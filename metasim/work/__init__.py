@@ -1,6 +1,20 @@
-"""Work: shards of a list, a pool of processes to run them, and files that are there whole or not at all."""
+"""Work: shards of a list, executors that run them here or on Ray, and files that are there whole or not at all."""
 
+from metasim.work.cluster import Ray
+from metasim.work.executors import Executor, Local, executor
 from metasim.work.files import draft, remove_drafts, write_atomically
-from metasim.work.local import Emit, run_shards, shards
+from metasim.work.local import run_shards, shards
+from metasim.work.outcome import Emit
 
-__all__ = ["Emit", "draft", "remove_drafts", "run_shards", "shards", "write_atomically"]
+__all__ = [
+    "Emit",
+    "Executor",
+    "Local",
+    "Ray",
+    "draft",
+    "executor",
+    "remove_drafts",
+    "run_shards",
+    "shards",
+    "write_atomically",
+]

@@ -12,39 +12,18 @@ import pickle
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
 from metasim.core.errors import EngineFailure, InvalidConfig
-from metasim.core.task import TASKS
-from metasim.core.task_files import VARIABLE
+from metasim.work.outcome import THREADS, Emit, Outcome, attempt, ignore, message, obey, results
 
 S = TypeVar("S")
 R = TypeVar("R")
 T = TypeVar("T")
-Emit = Callable[[Any], None]
-"""Hands a small picklable object to the parent's ``on_event``."""
-
-_THREADS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-)
 _STOP_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What became of a shard: a result, or the error it ended with."""
-
-    result: Any = None
-    error: Exception | None = None
 
 
 def shards(items: Iterable[T], n: int) -> list[tuple[T, ...]]:
@@ -85,27 +64,14 @@ def run_shards(
     """
     if workers < 1:
         raise InvalidConfig(f"workers must be at least 1, got {workers!r}")
-    receive = on_event or _ignore
+    receive = on_event or ignore
     if workers == 1 or len(shards) <= 1:
         with _one_thread():
-            outcomes = [_attempt(function, shard, receive) for shard in shards]
+            outcomes = [attempt(function, shard, receive) for shard in shards]
     else:
         with _one_thread():
             outcomes = _Pool(function, shards, workers, receive).run()
-    return _results(outcomes)
-
-
-def _results(outcomes: Sequence[_Outcome]) -> list[Any]:
-    failed = [i for i, outcome in enumerate(outcomes) if outcome.error is not None]
-    if failed:
-        error = outcomes[failed[0]].error
-        assert error is not None
-        if len(outcomes) > 1:
-            error.add_note(f"in shard {failed[0]} of {len(outcomes)}")
-        if failed[1:]:
-            error.add_note(f"shards {failed[1:]} failed too; the first of them: {outcomes[failed[1]].error}")
-        raise error
-    return [outcome.result for outcome in outcomes]
+    return results(outcomes)
 
 
 class _Pool:
@@ -117,9 +83,9 @@ class _Pool:
         self._function, self._shards, self._workers, self._receive = function, shards, workers, receive
         self._context = multiprocessing.get_context("spawn")
         self._running: dict[Connection, tuple[int, Any]] = {}
-        self._outcomes: dict[int, _Outcome] = {}
+        self._outcomes: dict[int, Outcome] = {}
 
-    def run(self) -> list[_Outcome]:
+    def run(self) -> list[Outcome]:
         pending = list(range(len(self._shards)))
         try:
             while pending or self._running:
@@ -154,13 +120,7 @@ class _Pool:
         if kind == "event":
             self._receive(value)
             return
-        if kind == "error":
-            error, text = value
-            if text:
-                error.add_note(f"in the worker:\n{text.rstrip()}")
-            self._outcomes[index] = _Outcome(error=error)
-        else:
-            self._outcomes[index] = _Outcome(result=value)
+        self._outcomes[index] = Outcome.told(kind, value)
         del self._running[connection]
         connection.close()
         process.join()
@@ -191,43 +151,9 @@ def _work(order: bytes, connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    outcome = _attempt(_obey, order, lambda event: connection.send_bytes(pickle.dumps(("event", event))))
-    connection.send_bytes(_message(outcome))
+    outcome = attempt(obey, order, lambda event: connection.send_bytes(pickle.dumps(("event", event))))
+    connection.send_bytes(message(outcome))
     connection.close()
-
-
-def _obey(order: bytes, emit: Emit) -> Any:
-    """Run an order; a user's own files come first, since they may import what the order is in the middle of."""
-    if os.environ.get(VARIABLE):
-        TASKS.discover()
-    function, shard = pickle.loads(order)
-    return function(shard, emit)
-
-
-def _attempt(function: Callable[[Any, Emit], Any], shard: Any, emit: Emit) -> _Outcome:
-    try:
-        return _Outcome(result=function(shard, emit))
-    except Exception as error:
-        return _Outcome(error=error)
-
-
-def _message(outcome: _Outcome) -> bytes:
-    """Return the outcome as bytes; what does not survive pickling becomes an EngineFailure that quotes it."""
-    if outcome.error is None:
-        try:
-            return pickle.dumps(("result", outcome.result))
-        except Exception as error:
-            outcome = _Outcome(error=error)
-    error = outcome.error
-    assert error is not None
-    text = "".join(traceback.format_exception(error))
-    try:
-        data = pickle.dumps(("error", (error, text)))
-        if type(pickle.loads(data)[1][0]) is type(error):
-            return data
-    except Exception:
-        text += "(the error itself cannot be pickled)"
-    return pickle.dumps(("error", (EngineFailure(f"a worker failed: {text.rstrip()}"), "")))
 
 
 def _end_with_parent() -> None:
@@ -237,17 +163,13 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _ignore(event: Any) -> None:
-    pass
-
-
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """Limit BLAS in processes started from here, and torch in this one if it is imported, to one thread."""
-    before = {name: os.environ.get(name) for name in _THREADS}
+    before = {name: os.environ.get(name) for name in THREADS}
     torch = sys.modules.get("torch")
     threads = torch.get_num_threads() if torch else 0
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    os.environ.update(dict.fromkeys(THREADS, "1"))
     if torch:
         torch.set_num_threads(1)
     try:

@@ -1,4 +1,7 @@
-"""What test_local.py runs in a process of its own: pools of workers that succeed, fail, die or hang."""
+"""What test_local.py and test_ray.py run in a process of its own: workers that succeed, fail, die or hang.
+
+Arguments: what they do, a folder, and an address of Ray if that is to run them.
+"""
 
 import json
 import os
@@ -9,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from metasim.core.errors import UnknownName
-from metasim.work import Emit, run_shards
+from metasim.work import Emit, executor
 
 
 def report(shard: int, emit: Emit) -> dict[str, object]:
@@ -43,19 +46,31 @@ def die(folder: Path, shard: int, emit: Emit) -> None:
     (folder / f"{shard}.done").touch()
 
 
+def meet(folder: Path, shard: int, emit: Emit) -> str:
+    """Wait for another shard, and say which node this is."""
+    import ray
+
+    (folder / f"{shard}.here").touch()
+    limit = time.monotonic() + 60
+    while len(list(folder.iterdir())) < 2 and time.monotonic() < limit:
+        time.sleep(0.05)
+    return ray.get_runtime_context().get_node_id()
+
+
 def hang(folder: Path, shard: int, emit: Emit) -> None:
     (folder / f"{os.getpid()}.pid").touch()
     time.sleep(60)
 
 
 def main() -> None:
-    what, folder = sys.argv[1], Path(sys.argv[2])
-    with_folder = {"fail": fail, "die": die, "hang": hang}
+    what, folder, ray = sys.argv[1], Path(sys.argv[2]), sys.argv[3] if sys.argv[3:] else None
+    with_folder = {"fail": fail, "die": die, "meet": meet, "hang": hang}
     plain = {"report": report, "fail_oddly": fail_oddly, "answer_oddly": answer_oddly}
     function = partial(with_folder[what], folder) if what in with_folder else plain[what]
     events: list[object] = []
     try:
-        said = {"results": run_shards(function, [0, 1, 2], 2, events.append)}
+        with executor(ray, 2) as pool:
+            said = {"results": pool.run(function, [0, 1, 2], events.append)}
     except Exception as error:
         said = {"error": type(error).__name__, "text": str(error), "notes": getattr(error, "__notes__", [])}
     threads = os.environ.get("OMP_NUM_THREADS")
