@@ -1,7 +1,21 @@
 """Policies: scripted ones here; learning algorithms and planners."""
 
-from metasim.policies.learned import InvalidPolicy, Learned, load_policy, saved
+from metasim.policies.learned import InvalidPolicy, Learned, load_policy
+from metasim.policies.noise import ActionRepeat, NoisyExpert, RandomWalk
 from metasim.policies.per_task import PerTask
-from metasim.policies.scripted import Expert, NoisyExpert, Random, Zero
+from metasim.policies.saved import saved
+from metasim.policies.scripted import Expert, Random, Zero
 
-__all__ = ["Expert", "InvalidPolicy", "Learned", "NoisyExpert", "PerTask", "Random", "Zero", "load_policy", "saved"]
+__all__ = [
+    "ActionRepeat",
+    "Expert",
+    "InvalidPolicy",
+    "Learned",
+    "NoisyExpert",
+    "PerTask",
+    "Random",
+    "RandomWalk",
+    "Zero",
+    "load_policy",
+    "saved",
+]

@@ -7,26 +7,23 @@ are in the batch, to the bit, so that results do not either.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from metasim.core.errors import MetasimError, MissingDependency
-from metasim.core.policy import POLICIES
-from metasim.core.task import Task
-from metasim.envs import VectorTaskEnv
 from metasim.work import write_atomically
 
 Array = Any
 SCHEMA = "metasim.policy/1"
 FILE = "policy.safetensors"
 """The file that is meant where a folder is given."""
+_LOG_DEVIATION = (-20.0, 2.0)  # the range that Stable-Baselines3's SAC keeps to
 _HEADER = "metasim"
 _ACTIVATIONS = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0.0)}
 
@@ -43,7 +40,7 @@ class PolicyInfo:
         algorithm: What trained it.
         task: Task id.
         backend: Engine it was trained in.
-        observation_size: D.
+        observation_size: D, what is shown included.
         action_size: A.
         activation: ``"tanh"`` or ``"relu"``, between layers.
         squash: Whether actions are the last layer's tanh, else they are clipped.
@@ -51,6 +48,7 @@ class PolicyInfo:
         seed: Root seed of the training.
         steps: Environment steps it was trained for.
         versions: Package to version.
+        shown: Factors of the episode whose values stand at the end of what it observes, in this order.
     """
 
     algorithm: str
@@ -64,6 +62,7 @@ class PolicyInfo:
     seed: int
     steps: int
     versions: Mapping[str, str]
+    shown: tuple[str, ...] = ()
 
 
 class Learned:
@@ -72,7 +71,9 @@ class Learned:
     Args:
         info: What it is for.
         weights: ``layers.K.weight`` ``(out, in)`` and ``layers.K.bias`` ``(out,)`` from K = 0, and, for observations
-            that are normalised first, ``observation.mean`` and ``observation.deviation`` ``(D,)``.
+            that are normalised first, ``observation.mean`` and ``observation.deviation`` ``(D,)``. What it explored
+            with, if known: ``spread.bias`` ``(A,)``, the logarithm of each action's deviation before squashing, and
+            ``spread.weight`` ``(A, last hidden)`` where that depends on the observation.
 
     Raises:
         InvalidPolicy: For weights that do not fit together, or are not finite.
@@ -81,23 +82,28 @@ class Learned:
     def __init__(self, info: PolicyInfo, weights: Mapping[str, Array]) -> None:
         self.info = info
         self.weights = {name: np.ascontiguousarray(weights[name]) for name in sorted(weights)}
-        count = sum(name.endswith(".weight") for name in weights)
+        count = sum(name.startswith("layers.") and name.endswith(".weight") for name in weights)
         try:
             self._layers = [(weights[f"layers.{k}.weight"], weights[f"layers.{k}.bias"]) for k in range(count)]
         except KeyError as error:
             raise InvalidPolicy(f"the layers are not numbered from 0 without gaps: there is no {error}") from None
         self._mean, self._deviation = weights.get("observation.mean"), weights.get("observation.deviation")
+        self._spread = weights.get("spread.weight"), weights.get("spread.bias")
         self._check()
         self._activation = _ACTIVATIONS[info.activation]
 
     def reset(self, rows: Array, seeds: Sequence[Any]) -> None:
         """Begin episodes; nothing is remembered."""
 
-    def act(self, observation: Array) -> Array:
+    def act(self, observation: Array, noise: Array = None) -> Array:
         """Return actions ``(N, A)`` float32 for flat observations ``(N, D)``.
 
+        Args:
+            observation: What it sees, factors that are shown included.
+            noise: ``(N, A)`` float32, in deviations that it explored with; None for none.
+
         Raises:
-            InvalidPolicy: For observations of another size.
+            InvalidPolicy: For observations of another size, or noise where its deviations are not known.
         """
         x = np.asarray(observation)
         if x.ndim != 2 or x.shape[1] != self.info.observation_size:
@@ -105,12 +111,19 @@ class Learned:
         if self._mean is not None:
             limit = self.info.clip_observation
             x = np.clip((x - self._mean) / self._deviation, -limit, limit)
-        x = x.astype(np.float32)
+        x = hidden = x.astype(np.float32)
         for k, (weight, bias) in enumerate(self._layers):
             if k:
-                x = self._activation(x)
-            x = np.einsum("ni,oi->no", x, weight) + bias  # a matrix product's bits would depend on N
+                hidden = x = self._activation(x)
+            x = _dense(x, weight) + bias
+        if noise is not None:
+            x = x + self._deviations(hidden) * noise
         return np.tanh(x) if self.info.squash else np.clip(x, -1.0, 1.0)
+
+    @property
+    def explores(self) -> bool:
+        """Whether it is known what the policy explored with."""
+        return self._spread[1] is not None
 
     @property
     def name(self) -> str:
@@ -120,12 +133,21 @@ class Learned:
     def to_bytes(self) -> bytes:
         """Return the file; equal policies, equal bytes."""
         header = {"schema": SCHEMA, "sha256": _digest(self.weights), **asdict(self.info)}
+        if not self.info.shown:
+            del header["shown"]  # policies that are shown nothing keep the names they had before
         text = json.dumps(header, sort_keys=True, allow_nan=False)
         return _safetensors("safetensors.numpy").save(self.weights, metadata={_HEADER: text})
 
     def save(self, path: str | Path) -> Path:
         """Write the file, all or nothing."""
         return write_atomically(path, self.to_bytes())
+
+    def _deviations(self, hidden: Array) -> Array:
+        weight, bias = self._spread
+        if bias is None:
+            raise InvalidPolicy("the policy's file does not say what it explored with; train it again to have noise")
+        logarithm = bias if weight is None else _dense(hidden, weight) + bias
+        return np.exp(np.clip(logarithm, *_LOG_DEVIATION))
 
     def _check(self) -> None:
         info, size = self.info, self.info.observation_size
@@ -140,6 +162,12 @@ class Learned:
         shapes = {() if value is None else value.shape for value in (self._mean, self._deviation)}
         if shapes not in ({()}, {(info.observation_size,)}):
             raise InvalidPolicy(f"mean and deviation of observations must be ({info.observation_size},), got {shapes}")
+        weight, bias = self._spread
+        width = self._layers[-1][0].shape[1]
+        if (bias is not None and bias.shape != (info.action_size,)) or (
+            weight is not None and (bias is None or weight.shape != (info.action_size, width))
+        ):
+            raise InvalidPolicy(f"spread must have a bias ({info.action_size},) and a weight (.., {width}), if any")
         odd = [name for name, value in self.weights.items() if not np.isfinite(value).all()]
         if odd:
             raise InvalidPolicy(f"{odd[0]} has values that are not finite")
@@ -166,6 +194,7 @@ def load_policy(path: str | Path) -> Learned:
             raise InvalidPolicy(f"{file}: expected {SCHEMA!r}, got {schema!r}")
         if digest != _digest(weights):
             raise InvalidPolicy(f"{file} is damaged: its weights are not those that were saved; train it again")
+        header["shown"] = tuple(header.get("shown", ()))
         return Learned(PolicyInfo(**header), weights)
     except InvalidPolicy as error:
         raise InvalidPolicy(str(error) if str(file) in str(error) else f"{file}: {error}") from None
@@ -186,64 +215,6 @@ def policy_file(path: str | Path) -> Path:
     return file
 
 
-class SavedName(str):
-    """The name of a policy that was read from a file; whoever gets it, in whichever process, knows the policy."""
-
-    path: str
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as the file, to be read again."""
-        return _again, (self.path, str(self))
-
-
-@dataclass(frozen=True)
-class Saved:
-    """A factory of policies, as the registry has them; equal if the files' contents are.
-
-    Raises:
-        InvalidPolicy: When called for another task, or sizes that the task no longer has.
-    """
-
-    name: str
-    policy: Learned = field(compare=False, repr=False)
-
-    def __call__(self, task: Task | type[Task], num_worlds: int) -> Learned:
-        """Return the policy for a task."""
-        kind, info = task if isinstance(task, type) else type(task), self.policy.info
-        if info.task != kind.id:
-            raise InvalidPolicy(f"policy {self.name} was trained for {info.task!r} and cannot run {kind.id!r}")
-        sizes = _sizes(kind)
-        if (info.observation_size, info.action_size) != sizes:
-            raise InvalidPolicy(
-                f"policy {self.name} was trained for {info.observation_size} observations and {info.action_size}"
-                f" actions, but {kind.id!r} has {sizes[0]} and {sizes[1]} now; train it again"
-            )
-        return self.policy
-
-
-def saved(path: str | Path) -> SavedName:
-    """Read a policy file and return the name by which evaluations, collections and videos take it.
-
-    The name is made of the algorithm and a digest of the file, such as ``"sac-0a1b2c3d4e5f"``, and stands in results
-    and datasets.
-
-    Raises:
-        InvalidPolicy: If there is no such file, or it is damaged.
-    """
-    policy = load_policy(path)
-    name = SavedName(policy.name)
-    name.path = str(policy_file(path).resolve())
-    POLICIES.register(str(name), Saved(str(name), policy))
-    return name
-
-
-def _again(path: str, name: str) -> SavedName:
-    found = saved(path)
-    if found != name:
-        raise InvalidPolicy(f"{path} was {name} when this run began, and is {found} now; leave it alone meanwhile")
-    return found
-
-
 def _digest(weights: Mapping[str, Array]) -> str:
     digest = hashlib.sha256()
     for name in sorted(weights):
@@ -253,13 +224,9 @@ def _digest(weights: Mapping[str, Array]) -> str:
     return digest.hexdigest()
 
 
-@functools.cache
-def _sizes(task: type[Task]) -> tuple[int, int]:
-    env = VectorTaskEnv(task)
-    try:
-        return env.single_observation_space.shape[0], env.episodes.action_size  # type: ignore[index]
-    finally:
-        env.close()
+def _dense(x: Array, weight: Array) -> Array:
+    """Return x times the transposed weight; a matrix product's bits would depend on the number of rows."""
+    return np.einsum("ni,oi->no", x, weight)
 
 
 def _safetensors(module: str) -> Any:

@@ -1,4 +1,4 @@
-"""Policies that learn nothing: the task's own expert, the same with noise, random actions, and none.
+"""Policies that learn nothing: the task's own expert, random actions, and none.
 
 Actions are float32 ``(N, A)`` in [-1, 1]. Row i of a batch gets the bits that row i alone would get: what is
 random is drawn from the episode's own stream, ``EpisodeSeed.rng("policy")``, whoever else is in the batch.
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from metasim.core.errors import InvalidConfig
-from metasim.core.policy import POLICIES
+from metasim.core.policy import NEED_EXPERT, POLICIES
 from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import Task
 from metasim.envs import Episodes
@@ -21,7 +21,6 @@ from metasim.envs import Episodes
 Array = Any
 STREAM = "policy"
 CHUNK_STEPS = 128  # steps of an episode that are drawn at once
-NEED_EXPERT = ("expert", "noisy-expert")
 
 
 class Expert:
@@ -53,37 +52,14 @@ class Expert:
         return np.clip(np.asarray(self._expert(observation), np.float32), -1.0, 1.0)
 
 
-class NoisyExpert(Expert):
-    """The expert with Gaussian noise on every component, clipped to the action space.
+class Random:
+    """Actions drawn uniformly from [-1, 1]^A.
 
-    Args:
-        task: The task, or its class.
-        num_worlds: N.
-        sigma: Standard deviation of the noise, in units of the action.
+    Arguments as for :class:`Expert`.
     """
 
-    def __init__(self, task: Task | type[Task], num_worlds: int, sigma: float = 0.1) -> None:
-        super().__init__(task, num_worlds)
-        if not sigma >= 0:
-            raise InvalidConfig(f"sigma must not be negative, got {sigma!r}")
-        self.sigma = sigma
-        self._noise = _Draws(task, num_worlds, "standard_normal")
-
-    def reset(self, rows: Array, seeds: Sequence[EpisodeSeed]) -> None:
-        """Begin episodes, each with its own noise."""
-        self._noise.reset(rows, seeds)
-
-    def act(self, observation: Array) -> Array:
-        """Return actions ``(N, A)``."""
-        noisy = super().act(observation) + np.float32(self.sigma) * self._noise.next()
-        return np.clip(noisy, -1.0, 1.0)
-
-
-class Random:
-    """Actions drawn uniformly from [-1, 1]^A; arguments as for :class:`Expert`."""
-
     def __init__(self, task: Task | type[Task], num_worlds: int) -> None:
-        self._draws = _Draws(task, num_worlds, "random")
+        self._draws = Draws(num_worlds, action_size(task), "random")
 
     def reset(self, rows: Array, seeds: Sequence[EpisodeSeed]) -> None:
         """Begin episodes, each with its own draws."""
@@ -95,7 +71,10 @@ class Random:
 
 
 class Zero:
-    """The action 0 always: a mocap or delta control stands still; arguments as for :class:`Expert`."""
+    """The action 0 always: a mocap or delta control stands still.
+
+    Arguments as for :class:`Expert`.
+    """
 
     def __init__(self, task: Task | type[Task], num_worlds: int) -> None:
         self._action = np.zeros((num_worlds, action_size(task)), np.float32)
@@ -108,26 +87,30 @@ class Zero:
         return self._action.copy()
 
 
-class _Draws:
-    """One stream of float32 numbers for each world, a row of A for each step.
+class Draws:
+    """One stream of float32 numbers for each world, a row of them for each step.
 
-    ``kind`` is ``"random"`` (uniform in [0, 1)) or ``"standard_normal"``. A world never reset draws zeros.
+    Args:
+        num_worlds: N.
+        size: Numbers per step, K.
+        kind: ``"random"`` (uniform in [0, 1)) or ``"standard_normal"``. A world never reset draws zeros.
     """
 
-    def __init__(self, task: Task | type[Task], num_worlds: int, kind: str) -> None:
-        self._kind, self._size = kind, action_size(task)
+    def __init__(self, num_worlds: int, size: int, kind: str) -> None:
+        self._kind, self._size = kind, size
         self._rngs: list[np.random.Generator | None] = [None] * num_worlds
-        self._drawn = np.zeros((num_worlds, CHUNK_STEPS, self._size), np.float32)
+        self._drawn = np.zeros((num_worlds, CHUNK_STEPS, size), np.float32)
         self._step = np.zeros(num_worlds, np.int64)
         self._all = np.arange(num_worlds)
 
     def reset(self, rows: Array, seeds: Sequence[EpisodeSeed]) -> None:
+        """Begin episodes in some worlds."""
         for row, seed in zip(np.asarray(rows).tolist(), seeds, strict=True):
             self._rngs[row] = seed.rng(STREAM)
             self._draw(row)
 
     def next(self) -> Array:
-        """Return the next ``(N, A)``."""
+        """Return the next ``(N, K)``."""
         for row in np.flatnonzero(self._step == CHUNK_STEPS).tolist():
             self._draw(row)
         drawn = self._drawn[self._all, self._step]

@@ -118,7 +118,12 @@ def policies() -> list[dict[str, Any]]:
     from metasim.core.policy import POLICIES
 
     return [
-        {"policy": name, "about": (inspect.getdoc(item) or "").partition("\n")[0], "from": _origin(POLICIES, name)}
+        {
+            "policy": name,
+            "parameters": [str(parameter) for parameter in getattr(item, "parameters", ())],
+            "about": (inspect.getdoc(item) or "").partition("\n")[0],
+            "from": _origin(POLICIES, name),
+        }
         for name, item in POLICIES.sound()
     ]
 

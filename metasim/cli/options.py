@@ -21,9 +21,34 @@ OneFile = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
 TaskModules = Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FILE.py")]
 Out = Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="PATH")]
 MaybeOut = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="PATH")]
+Size = Annotated[tuple[int, int], tyro.conf.arg(metavar="WIDTHxHEIGHT")]
 MaybeInt = Annotated[int | None, tyro.conf.arg(metavar="INT")]
 MaybeStr = Annotated[str | None, tyro.conf.arg(metavar="STR")]
 MaybeBackend = Annotated[str | None, tyro.conf.arg(metavar="STR")]
+REPLAY = "replay:"
+"""Before a dataset's path: the policy that repeats its actions."""
+
+
+def with_sizes(words: Iterable[str]) -> list[str]:
+    """Return words with two numbers behind ``--size``, where it may have ``128x96``, ``128 96``, or ``128`` for both.
+
+    Raises:
+        InvalidConfig: If it has something else.
+    """
+    found, rest = list[str](), list(words)
+    while rest:
+        name, equals, value = rest.pop(0).partition("=")
+        found.append(f"{name}{equals}{value}")
+        if name != "--size" or not (equals or (rest and not rest[0].startswith("-"))):
+            continue
+        value = value if equals else rest.pop(0)
+        numbers = value.lower().split("x")
+        if not equals and len(numbers) == 1 and rest and rest[0].isdecimal():
+            numbers.append(rest.pop(0))
+        if len(numbers) > 2 or not all(number.isdecimal() for number in numbers):
+            raise InvalidConfig(f"--size is like 128x128, width and height in pixels; got {value!r}")
+        found[-1:] = [name, numbers[0], numbers[-1]]
+    return found
 
 
 def expand_tasks(words: Iterable[str]) -> tuple[str, ...]:
@@ -66,16 +91,24 @@ def protocol_id(word: str) -> str:
 
 
 def policy_name(word: str) -> str:
-    """Return the name of a policy for a name, or for the path of one that was trained.
+    """Return the name of a policy for ``NAME[:key=value,...]``, ``replay:FILE``, or the path of one that was trained.
 
     Raises:
+        UnknownName: For parameters of a policy that there is not.
+        InvalidConfig: For parameters that the policy does not take.
         InvalidPolicy: If there is no policy at that path.
+        DatasetError: If there are no recorded actions in that file.
     """
     from metasim.core.policy import POLICIES
 
-    if word in POLICIES or not (os.sep in word or Path(word).exists()):
-        return word
-    from metasim.policies.learned import saved
+    if word.startswith(REPLAY):
+        from metasim.policies.replay import recorded
+
+        return recorded(word.removeprefix(REPLAY))
+    file = word.rpartition(":")[0] if "=" in word.rpartition(":")[2] else word  # FILE:key=value
+    if word in POLICIES or not (os.sep in word or Path(file).exists()):
+        return POLICIES.canonical(word)
+    from metasim.policies.saved import saved
 
     return saved(word)
 

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import tyro
-
-from metasim.cli.options import MaybeInt, MaybeOut, OneTask, TaskModules, Tasks, expand_tasks, policy_name
+from metasim.cli.options import MaybeInt, MaybeOut, OneTask, Size, TaskModules, Tasks, expand_tasks, policy_name
 from metasim.cli.output import note, plain, stdout_kept
 from metasim.cli.progress import Bars
 from metasim.core.errors import InvalidConfig
 
 if TYPE_CHECKING:
     from metasim.view import Picture
-
-Size = Annotated[tuple[int, int], tyro.conf.arg(metavar="WIDTH HEIGHT")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +77,8 @@ class Play:
     Args:
         task: Task id.
         backend: Engine.
-        policy: Name of the policy (expert, noisy-expert, random, zero), or a file or folder that train wrote.
+        policy: Name of the policy, with parameters if it takes any, as in noisy-expert:sigma=0.2 (`metasim list
+            policies` says which), a file or folder that train wrote, or replay:FILE for a dataset's actions.
         camera: Name of the camera; empty for the task's.
         size: Width and height in pixels.
         fps: Frames per second.
@@ -135,7 +132,7 @@ class Play:
                 report=lambda done, wanted: bars.show(task, done / wanted, f"{done}/{wanted} steps"),
             )
         outcome = "failed" if recording.error else "success" if recording.success_any else "failure"
-        name = f"{slug(task)}_{self.backend}_{policy}_seed{self.seed}_episode{self.episode}_{outcome}"
+        name = f"{slug(task)}_{self.backend}_{slug(policy)}_seed{self.seed}_episode{self.episode}_{outcome}"
         target = out if out.suffix else out / f"{name}.{'gif' if as_gif else 'mp4'}"
         write_atomically(target, (view.gif if as_gif else view.mp4)(recording.frames, recording.fps))
         last = "solved at the last step too" if recording.success_last else "not solved at the last step"
@@ -176,5 +173,5 @@ def short(task: str) -> str:
 
 
 def slug(task: str) -> str:
-    """Return a task's id as part of a file name."""
-    return task.replace("/", "-")
+    """Return the id of a task, or the name of a policy, as part of a file name."""
+    return task.replace("/", "-").replace(":", "-")

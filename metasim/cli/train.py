@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Algorithm = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="sac|ppo")]
 Folder = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")]
+MaybeFloat = Annotated[float | None, tyro.conf.arg(metavar="FLOAT")]
 Changes = Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="NAME=VALUE")]
 
 
@@ -30,8 +31,10 @@ class Train:
 
     Args:
         algorithm: The learner.
-        task: Task id.
+        task: Task id, or a protocol of one task, whose goals the episodes then have: meta_rl/cheetah-vel-train.
+        show_goals: Let the learner see the goal of a protocol's episodes, appended where the task hides it.
         steps: Environment steps, all worlds together.
+        minutes: Time after which the training is finished, interruptions left out; no limit if not given.
         num_envs: Worlds; the hyperparameters' number if not given.
         seed: Root seed of networks, sampling and episodes.
         backend: Engine.
@@ -50,7 +53,9 @@ class Train:
 
     algorithm: Algorithm
     task: OneTask
+    show_goals: bool = False
     steps: int = 100_000
+    minutes: MaybeFloat = None
     num_envs: MaybeInt = None
     seed: int = 0
     backend: str = "mujoco"
@@ -69,13 +74,16 @@ class Train:
         """Train and print where the policy is."""
         from metasim.policies.training import TrainConfig, parse_changes, train
 
-        task = one_task(self.task)
+        task, goals = task_and_goals(self.task)
         with stdout_kept():
             config = TrainConfig(
                 algorithm=self.algorithm,
                 task=task,
-                out=self.out or Path(f"{slug(task)}_{self.algorithm}_{self.backend}_seed{self.seed}"),
+                out=self.out or Path(f"{slug(goals or task)}_{self.algorithm}_{self.backend}_seed{self.seed}"),
+                goals=goals,
+                show_goals=self.show_goals,
                 steps=self.steps,
+                minutes=self.minutes,
                 num_envs=self.num_envs,
                 seed=self.seed,
                 backend=self.backend,
@@ -93,7 +101,7 @@ class Train:
 
                 def show(progress: Progress) -> None:
                     reports[:] = [progress]
-                    bars.show(task, min(1.0, progress.done / progress.wanted), describe(progress))
+                    bars.show(task, progress.share, describe(progress))
 
                 path = train(config, show)
         if reports:
@@ -102,6 +110,22 @@ class Train:
             note(f"{config.out} is trained already, with these settings")
         plain(str(path))
         return 0
+
+
+def task_and_goals(word: str) -> tuple[str, str]:
+    """Return a task id and, if a protocol of one task is named, with or without its suite, its id; else nothing.
+
+    Raises:
+        UnknownName: If it is neither.
+        InvalidConfig: For a protocol of several tasks.
+    """
+    from metasim.core.protocol import PROTOCOLS
+
+    named = (id for id in PROTOCOLS if word.lower() in (id.lower(), id.lower().partition("/")[2]))
+    protocol = next(named, None)
+    if protocol is None or len(PROTOCOLS[protocol].tasks) != 1:
+        return one_task(word), ""
+    return PROTOCOLS[protocol].tasks[0], protocol
 
 
 def describe(progress: Progress) -> str:

@@ -39,8 +39,8 @@ class View:
     Args:
         subject: Task id, or a dataset (.hdf5).
         backend: Engine; mujoco if not given.
-        policy: Name of the policy (expert, noisy-expert, random, zero), or a file or folder that train wrote; expert if
-            not given and the task has one.
+        policy: Name of the policy, with parameters if it takes any, as in noisy-expert:sigma=0.2 (`metasim list
+            policies` says which), or a file or folder that train wrote; expert if not given and the task has one.
         num_envs: Worlds side by side; 1 if not given.
         seed: Root seed.
         episode: Index of the first episode; in a dataset, its number in the file.

@@ -79,6 +79,11 @@ class EpisodesVectorEnv(VectorEnv[Any, Any, Any]):
         """Steps until truncation."""
         return self.episodes.horizon
 
+    @property
+    def next_episodes(self) -> Array:
+        """Index of the episode that each world begins next ``(N,)``."""
+        return self._episode.copy()
+
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:

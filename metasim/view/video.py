@@ -17,6 +17,7 @@ from metasim.core.errors import EngineFailure, InvalidConfig, MissingDependency
 from metasim.core.policy import POLICIES
 from metasim.core.seeding import EpisodeSeed
 from metasim.envs import Episodes
+from metasim.envs.showing import show_factors
 from metasim.view.pictures import picture
 
 Array = Any
@@ -90,6 +91,7 @@ def record(
         actor = POLICIES[policy](episodes.task, 1)
         observation = episodes.begin(row, seeds)
         actor.reset(row, seeds)
+        show_factors(actor, episodes, row, seeds)
         first = picture(episodes, camera, size)
         frames, solved, last, left, steps = [first.rgb], False, False, tail, 0
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from metasim.core.backend import BACKENDS
 from metasim.core.errors import InvalidConfig
+from metasim.core.protocol import PROTOCOLS, protocol_goals
 from metasim.core.task import TASKS
 from metasim.policies.training.settings import Settings, settings_of
 
@@ -17,13 +19,18 @@ _EVALUATIONS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """A training; ``out``, ``workers``, ``steps`` and ``evaluate_every`` do not decide what is learned in a step.
+    """A training; ``out``, ``workers``, ``steps``, ``minutes`` and ``evaluate_every`` do not decide what is learned.
 
     Args:
         algorithm: ``"sac"`` or ``"ppo"``.
         task: Task id.
+        goals: A protocol; each episode then has one of its goals, drawn by the episode's seed, and episode i of an
+            evaluation has goal i modulo their number. Empty for goals that episodes draw themselves.
+        show_goals: Whether the learner sees the goal, in its place or at the end of the observation.
         out: Folder of everything that the training writes.
         steps: Environment steps, all worlds together; rounded up to whole rollouts.
+        minutes: Time of the training, interruptions left out, after which it is finished, whatever ``steps`` says; None
+            for no limit.
         num_envs: Worlds; None for the hyperparameters'.
         seed: Root seed of networks, sampling and episodes.
         backend: Engine.
@@ -44,7 +51,10 @@ class TrainConfig:
     algorithm: str
     task: str
     out: Path
+    goals: str = ""
+    show_goals: bool = False
     steps: int = 100_000
+    minutes: float | None = None
     num_envs: int | None = None
     seed: int = 0
     backend: str = "mujoco"
@@ -71,6 +81,15 @@ class TrainConfig:
                 raise InvalidConfig(f"{name} must be a whole number of 1 or more, got {value!r}")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**31:
             raise InvalidConfig(f"seed must be a whole number from 0 to 2^31 - 1, got {self.seed!r}")
+        if self.minutes is not None and not (math.isfinite(self.minutes) and self.minutes > 0):
+            raise InvalidConfig(f"minutes must be a positive number, got {self.minutes!r}")
+        if self.goals:
+            protocol_goals(self.goals, (self.task,), self.seed)
+            others = sorted({*PROTOCOLS[self.goals].tasks} - {self.task})
+            if others:
+                raise InvalidConfig(f"{self.goals} has tasks besides {self.task}: {others[:3]}; a policy learns one")
+        elif self.show_goals:
+            raise InvalidConfig("show_goals needs goals: a protocol, such as meta_rl/cheetah-vel-train")
         settings: Any = self.settings
         settings.check_worlds(self.worlds)
 
@@ -93,8 +112,10 @@ class TrainConfig:
         """Return what decides the outcome, as plain JSON values; a training can only go on with the same."""
         names = ("algorithm", "task", "seed", "backend", "horizon", "evaluation_episodes", "device", "threads")
         settings = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self.settings).items()}
+        goals = {"goals": self.goals, "show_goals": self.show_goals} if self.goals else {}
         return {
             **{name: getattr(self, name) for name in names},
+            **goals,
             "settings": {**settings, "num_envs": self.worlds},
         }
 
@@ -132,6 +153,7 @@ class Progress:
         wanted: Steps in all.
         row: The last evaluation, or None.
         elapsed_s: Since the call.
+        share: What is done of the steps, or of the time if that is more, in [0, 1].
     """
 
     task: str
@@ -139,3 +161,4 @@ class Progress:
     wanted: int
     row: Row | None
     elapsed_s: float
+    share: float

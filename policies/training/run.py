@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm  # pyright: ignore[reportMissingImports]
 
 BEST, STATE, CURVE, CONFIG, CHECKPOINTS = "best.safetensors", "state.safetensors", "curve", "config.json", "checkpoints"
+CLOCK = "clock.json"
+"""How long a training with a limit of time has taken; others leave no such file, and so the same bytes every time."""
 Report = Callable[[Progress], None]
 _REPORT_S = 0.2
+_SPENT = ("seconds", "cpu_seconds")
 
 
 def train(config: TrainConfig, report: Report | None = None) -> Path:
@@ -35,7 +38,7 @@ def train(config: TrainConfig, report: Report | None = None) -> Path:
 
     The folder then has ``policy.safetensors`` (the last one), ``best.safetensors`` (the best evaluated one),
     ``checkpoints/``, ``curve.csv`` and ``curve.json``, ``config.json``, and ``state.safetensors``, which a further
-    call goes on from: with the same configuration after it was killed, or with more ``steps``.
+    call goes on from: with the same configuration after it was killed, or with more ``steps`` or ``minutes``.
 
     Args:
         config: What to train.
@@ -53,7 +56,7 @@ def train(config: TrainConfig, report: Report | None = None) -> Path:
     _check_folder(config)
     if state.exists():
         rows = [Row(**row) for row in load_header(state)["curve"]]
-        if rows and rows[-1].steps >= config.steps:
+        if rows and (rows[-1].steps >= config.steps or _left_s(config) <= 0):
             return config.out / FILE
     with _generators_kept(config.threads):
         learner = make_learner(config)
@@ -80,16 +83,17 @@ class _Run:
     ) -> None:
         self.config, self.learner, self.trials, self.rows = config, learner, trials, rows
         self._report, self._start, self._told = report, time.monotonic(), -np.inf
+        self._left_s, self._before, self._cpu_start = _left_s(config), spent_s(config.out), time.process_time()
         self._best = max((_rank(row) for row in rows), default=None)
         self._episodes = rows[-1].episodes if rows else 0
         self._set_log()
 
     def go(self) -> None:
-        """Learn and evaluate until all steps are taken."""
+        """Learn and evaluate until all steps are taken, or the time is up."""
         from stable_baselines3.common.callbacks import ConvertCallback  # pyright: ignore[reportMissingImports]
 
         learner, config = self.learner, self.config
-        while learner.num_timesteps < config.steps:
+        while learner.num_timesteps < config.steps and not self._late:
             chunk = min(config.interval, config.steps - learner.num_timesteps)
             learner.learn(
                 chunk,
@@ -104,7 +108,11 @@ class _Run:
         self._episodes += int(np.count_nonzero(scope["dones"]))
         if self._report is not None and time.monotonic() - self._told > _REPORT_S:
             self._tell()
-        return True
+        return not self._late
+
+    @property
+    def _late(self) -> bool:
+        return time.monotonic() - self._start >= self._left_s
 
     def _evaluate(self) -> None:
         from metasim.policies.training.learner import policy_of
@@ -126,6 +134,10 @@ class _Run:
         self._keep(policy, row)
         _write_curve(out, self.rows)
         save_state(out / STATE, learner, {"curve": [asdict(r) for r in self.rows]})
+        if self.config.minutes is not None:
+            now = time.monotonic() - self._start, time.process_time() - self._cpu_start
+            spent = dict(zip(_SPENT, (round(a + b, 1) for a, b in zip(self._before, now, strict=True)), strict=True))
+            write_atomically(out / CLOCK, json.dumps(spent).encode())
         self._tell()
 
     def _keep(self, policy: Learned, row: Row) -> None:
@@ -136,22 +148,39 @@ class _Run:
 
     def _tell(self) -> None:
         self._told = time.monotonic()
-        if self._report is not None:
-            self._report(
-                Progress(
-                    task=self.config.task,
-                    done=int(self.learner.num_timesteps),
-                    wanted=self.config.steps,
-                    row=self.rows[-1] if self.rows else None,
-                    elapsed_s=time.monotonic() - self._start,
-                )
+        if self._report is None:
+            return
+        done, elapsed = int(self.learner.num_timesteps), self._told - self._start
+        limit = 60.0 * (self.config.minutes or np.inf)
+        self._report(
+            Progress(
+                task=self.config.task,
+                done=done,
+                wanted=self.config.steps,
+                row=self.rows[-1] if self.rows else None,
+                elapsed_s=elapsed,
+                share=min(1.0, max(done / self.config.steps, (self._before[0] + elapsed) / limit)),
             )
+        )
 
     def _set_log(self) -> None:
         from stable_baselines3.common.logger import configure  # pyright: ignore[reportMissingImports]
 
         folder = str(self.config.out / "tensorboard") if self.config.tensorboard else None
         self.learner.set_logger(configure(folder, ["tensorboard"] if folder else []))
+
+
+def spent_s(out: Path) -> tuple[float, float]:
+    """Return how long the training in a folder has taken, as far as it had a limit, and of a processor's time [s]."""
+    try:
+        found = json.loads((out / CLOCK).read_text())
+        return float(found["seconds"]), float(found.get("cpu_seconds", 0.0))
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return 0.0, 0.0
+
+
+def _left_s(config: TrainConfig) -> float:
+    return np.inf if config.minutes is None else 60.0 * config.minutes - spent_s(config.out)[0]
 
 
 def _rank(row: Row) -> tuple[float, float]:
@@ -172,7 +201,7 @@ def _check_folder(config: TrainConfig) -> None:
         _same(there, config.arguments(), str(config.out))
     elif (config.out / STATE).exists():
         raise InvalidConfig(f"{config.out} has a {STATE} but no {CONFIG}; delete it, or give another --out")
-    for name in (FILE, BEST, STATE, CONFIG, f"{CURVE}.csv", f"{CURVE}.json"):
+    for name in (FILE, BEST, STATE, CONFIG, CLOCK, f"{CURVE}.csv", f"{CURVE}.json"):
         remove_drafts(config.out / name)
     for stray in (config.out / CHECKPOINTS).glob(f".*{DRAFT_SUFFIX}"):
         stray.unlink(missing_ok=True)

@@ -127,6 +127,10 @@ class SACSettings(Settings):
         """Accept any number of worlds."""
 
 
+FAMILIES = SACSettings(num_envs=32, hidden=(128, 128), updates=0.5, warmup=5000, normalize_observation=True)
+"""For families of tasks: small networks, few updates; one run has half an hour of a CPU for all tasks of a family."""
+FAST = ("num_envs", "hidden", "updates", "warmup", "batch_size", "normalize_observation")
+"""What makes these fast, for families whose task has another suite's row."""
 DEFAULT = ""
 """The row of suites that have none of their own."""
 TABLES: Mapping[str, Mapping[str, Settings]] = MappingProxyType(
@@ -140,7 +144,8 @@ TABLES: Mapping[str, Mapping[str, Settings]] = MappingProxyType(
         "sac": {
             DEFAULT: SACSettings(),
             "classic": SACSettings(),
-            "meta_rl": SACSettings(),
+            "meta_rl": FAMILIES,
+            "meta_rl/point-robot-v0": replace(FAMILIES, hidden=(64, 64), gamma=0.9, learning_rate=1e-3),
             "metaworld": SACSettings(batch_size=512, hidden=(400, 400, 400), warmup=5000),
         },
     }
@@ -148,7 +153,7 @@ TABLES: Mapping[str, Mapping[str, Settings]] = MappingProxyType(
 
 
 def settings_of(algorithm: str, task: str, changes: Mapping[str, Any] | None = None) -> Settings:
-    """Return the hyperparameters of an algorithm for a task's suite, with some changed.
+    """Return the hyperparameters of an algorithm for a task, else its suite, with some changed.
 
     Raises:
         UnknownName: For an unknown algorithm or hyperparameter.
@@ -157,7 +162,7 @@ def settings_of(algorithm: str, task: str, changes: Mapping[str, Any] | None = N
     if algorithm not in TABLES:
         raise UnknownName("algorithm", algorithm, TABLES)
     table = TABLES[algorithm]
-    row = table.get(task.partition("/")[0], table[DEFAULT])
+    row = table.get(task, table.get(task.partition("/")[0], table[DEFAULT]))
     valid = [field.name for field in fields(row)]
     for name in changes or {}:
         if name not in valid:

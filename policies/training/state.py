@@ -52,7 +52,7 @@ def save_state(path: Path, learner: BaseAlgorithm, extra: Mapping[str, Any]) -> 
         "counters": {name: getattr(learner, name, 0) for name in _COUNTERS},
         "numpy": [int(position), int(has_gauss), float(gauss)],
         "actions": learner.action_space.np_random.bit_generator.state,
-        "next_episodes": [s.episode + env.num_envs for s in env.get_attr("episodes", 0)[0].seeds],
+        "next_episodes": env.get_attr("next_episodes", 0)[0].tolist(),
         "replay": None if replay is None else [int(replay.pos), bool(replay.full)],
         "recent": [
             [{k: e[k] for k in ("r", "l")} for e in learner.ep_info_buffer or ()],

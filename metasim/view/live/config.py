@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from metasim.core.errors import InvalidConfig
-from metasim.core.policy import POLICIES, Policy
+from metasim.core.policy import NEED_EXPERT, POLICIES, Policy
 from metasim.core.task import Task
 
 MakePolicy = Callable[[str, Task, int], Policy]
-NEED_EXPERT = ("expert", "noisy-expert")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ import numpy as np
 from metasim.core.errors import InvalidConfig, InvalidState, MetasimError, NotReady
 from metasim.core.seeding import EpisodeSeed
 from metasim.envs import Episodes
+from metasim.envs.showing import show_factors
 from metasim.view.live.config import LiveConfig, MakePolicy, registered_policy
 from metasim.view.live.handles import Handle, check_range, handles
 from metasim.view.live.poses import Frame, Poses
@@ -117,6 +118,7 @@ class Session:
         """Let another policy act from now on."""
         policy = self._make_policy(name, self.task, self.num_worlds)
         policy.reset(np.arange(self.num_worlds), self.seeds)
+        show_factors(policy, self.episodes, np.arange(self.num_worlds), self.seeds)
         self._policy, self.config = policy, replace(self.config, policy=name)
 
     def choose_backend(self, name: str) -> None:
@@ -269,6 +271,7 @@ class Session:
         self._observation = np.array(self._observation)
         self._observation[rows] = begun
         self._policy.reset(rows, seeds)
+        show_factors(self._policy, self.episodes, rows, seeds, drawn)
         self._indices[rows] = indices
         self._over[rows] = self._solved[rows] = self._success[rows] = False
         self._poses.refresh(self.episodes)
