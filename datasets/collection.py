@@ -13,25 +13,24 @@ from functools import partial
 from pathlib import Path
 
 from metasim.core.errors import DatasetError, MetasimError
+from metasim.core.policy import POLICIES
 from metasim.core.task_files import exported
 from metasim.datasets import hdf5, schema, writer
 from metasim.datasets.config import FAILURES_PER_EPISODE, CollectConfig, Progress
 from metasim.datasets.episode import EpisodeInfo, TaskInfo
 from metasim.datasets.parts import Parts, difference
-from metasim.datasets.planning import check_scene, foreign_files, plan, run_items
-from metasim.work import remove_drafts, run_shards, shards, write_atomically
+from metasim.datasets.planning import Finished, check_scene, foreign_files, plan, run_items, store
+from metasim.datasets.versions import package_versions, source_digests
+from metasim.work import Executor, executor, remove_drafts, shards, write_atomically
 
 Report = Callable[[Progress], None]
-
-_PACKAGES = {"metasim": "metasim-robotics", "numpy": "numpy", "mujoco": "mujoco"}
-_ENGINES = {"pybullet": "pybullet"}
 
 
 class TooFewSuccesses(MetasimError):
     """A policy fails so often that the demonstrations asked for are out of reach."""
 
 
-def collect(config: CollectConfig, report: Report | None = None) -> Path:
+def collect(config: CollectConfig, report: Report | None = None, remark: Callable[[str], None] | None = None) -> Path:
     """Collect demonstrations into ``config.out`` and return it; a finished file is left untouched.
 
     Every finished episode is kept in ``FILE.parts`` until ``FILE`` is complete, so that an interrupted
@@ -40,86 +39,106 @@ def collect(config: CollectConfig, report: Report | None = None) -> Path:
     Args:
         config: What to collect.
         report: Called after every finished episode.
+        remark: Told, in a sentence each, what was found damaged in ``FILE.parts``; the log beside the file says it too.
 
     Raises:
         DatasetError: If ``FILE`` or ``FILE.parts`` belongs to other arguments, or cannot be written.
         TooFewSuccesses: If the policy fails ten times as often as episodes are asked for.
-        EngineFailure: If a worker was killed; what it finished is kept.
+        EngineFailure: If a worker was killed, or there is no Ray to run on; what was finished is kept.
+        MissingDependency: If it is to run on Ray, which is not installed.
         UnknownName: For an unknown task, engine or policy.
     """
     began, parts = time.monotonic(), Parts.of(config.out)
     if _finished(config):
         parts.remove()
         return config.out
+    pool = executor(config.ray, config.workers)
     foreign, versions = foreign_files(config), package_versions([config.backend])
-    with parts.held(config.arguments(), versions):
+    with parts.held(config.arguments(), versions, source_digests(foreign)):
         remove_drafts(config.out)
         if not _finished(config):
-            collection = _Collection(config, parts, report or _silent, began)
-            with exported(foreign):
-                chosen = collection.run()
+            collection = _Collection(config, parts, report or _silent, began, remark or _silent)
+            with exported(foreign), pool:
+                chosen = collection.run(pool)
+            collection.tell_what_failed(chosen, remark or _silent)
             _merge(collection, chosen, versions)
             _log(config, collection, time.monotonic() - began)
         parts.remove()
     return config.out
 
 
-def package_versions(backends: Sequence[str]) -> dict[str, str]:
-    """Return the versions that decide what an episode is, those of model compiler and engines included."""
-    packages = _PACKAGES | {name: _ENGINES[name] for name in backends if name in _ENGINES}
-    return {name: importlib.metadata.version(package) for name, package in packages.items()}
-
-
 class _Collection:
     """The waves of one collection: run what is missing and look again, until every task has its episodes."""
 
-    def __init__(self, config: CollectConfig, parts: Parts, report: Report, began: float) -> None:
+    def __init__(
+        self, config: CollectConfig, parts: Parts, report: Report, began: float, remark: Callable[[str], None]
+    ) -> None:
         self.config, self.parts, self._report = config, parts, report
         self._began = began
-        self.known = parts.scan(config.tasks)
-        self.resumed = sum(len(found) for found in self.known.values())
+        self.given: Mapping[str, Sequence[int]] = getattr(POLICIES[config.policy], "episodes", {})
+        self.damaged: list[str] = []
+        self.known = parts.scan(config.tasks, self.damaged.append)
+        for sentence in self.damaged:
+            remark(sentence)
+        self._found = {task: len(found) for task, found in self.known.items()}
+        self.resumed = sum(self._found.values())
         self._counts = {task: Counter[str]() for task in config.tasks}
         for task, found in self.known.items():
             for info in found.values():
                 self._count(task, info.num_samples if info else 0, info)
             check_scene(config, task, {info.model_digest for info in found.values() if info}, parts)
 
-    def run(self) -> dict[str, list[int]]:
+    def run(self, pool: Executor) -> dict[str, list[int]]:
         """Return the indices of the episodes that belong in the file, by task."""
         while True:
-            plans = {task: plan(found, self.config) for task, found in self.known.items()}
+            plans = {task: plan(found, self.config, self.given.get(task)) for task, found in self.known.items()}
             for task, (_, missing) in plans.items():
                 if missing is None:
                     raise self._too_few(task)
             items = [(task, i) for task, (_, missing) in plans.items() for i in missing or ()]
             if not items:
-                return {task: chosen for task, (chosen, _) in plans.items()}
+                if not any(chosen for chosen, _ in plans.values()):
+                    raise self._too_few(next(iter(plans)))
+                return {task: chosen for task, (chosen, _) in plans.items() if chosen}
             for task in plans if self.resumed else ():
                 self._tell(task)
             count = min(self.config.workers, len(items))
-            run_shards(partial(run_items, self.config), shards(items, count), count, self._hear)
+            record = partial(run_items, self.config, write=pool.shares_files)
+            pool.run(record, shards(items, count), partial(self._hear, stored=pool.shares_files))
 
-    def _hear(self, event: tuple[str, int, int, EpisodeInfo | None]) -> None:
-        task, episode, steps, info = event
+    def tell_what_failed(self, chosen: Mapping[str, Sequence[int]], remark: Callable[[str], None]) -> None:
+        """Say of which replayed tasks not every recording succeeded again."""
+        for task, indices in self.given.items():
+            kept, asked = len(chosen.get(task, ())), min(self.config.episodes, len(indices))
+            if task in self.known and kept < asked:
+                remark(f"{task}: {kept} of {asked} recordings succeeded again in {self.config.backend}, and are kept")
+
+    def _hear(self, event: Finished, stored: bool) -> None:
+        task, episode, steps, info, file = event
+        if not stored:
+            store(self.parts, task, episode, file)
         self.known[task][episode] = info
         self._count(task, steps, info)
         self._tell(task)
 
     def _count(self, task: str, steps: int, info: EpisodeInfo | None) -> None:
-        solved = info is not None and info.success
-        self._counts[task].update(steps=steps, kept=info is not None, successes=solved)
+        kept, solved = int(info is not None), int(info is not None and info.success)
+        self._counts[task].update(steps=steps, kept=kept, successes=solved)
 
     def _tell(self, task: str) -> None:
-        counts = self._counts[task]
+        counts, wanted = self._counts[task], self.config.episodes
+        replayed = len(self.known[task]) if task in self.given else counts["kept"]
+        wanted = min(wanted, len(self.given.get(task, range(wanted))))
         self._report(
             Progress(
                 task=task,
-                done=min(counts["kept"], self.config.episodes),
-                wanted=self.config.episodes,
+                done=min(replayed, wanted),
+                wanted=wanted,
                 successes=counts["successes"],
                 attempts=len(self.known[task]),
                 steps=counts["steps"],
                 elapsed_s=time.monotonic() - self._began,
+                found=self._found[task],
             )
         )
 
@@ -127,6 +146,11 @@ class _Collection:
         found, config = self.known[task], self.config
         successes = sum(info is not None for info in found.values())
         limit = FAILURES_PER_EPISODE * config.episodes
+        if task in self.given:
+            return TooFewSuccesses(
+                f"no recording of {list(self.known)} solved its task again in {config.backend}, {len(found)} of {task} "
+                f"among them. Use keep='all' to keep failures, labelled; what was finished is in {self.parts.folder}"
+            )
         return TooFewSuccesses(
             f"policy {config.policy!r} solved {successes} of {len(found)} episodes of {task} in "
             f"{config.backend} ({successes / len(found):.1%}); {config.episodes} successes were asked for, "
@@ -160,9 +184,7 @@ def _merge(collection: _Collection, chosen: Mapping[str, list[int]], versions: M
     for task, indices in chosen.items():
         tasks[task] = writer.read_part(parts.path(task, indices[0]))[1]
         for index in indices:
-            info = collection.known[task][index]
-            assert info is not None
-            sources.append(writer.Source(path=parts.path(task, index), group=writer.PART, info=info))
+            sources.append(writer.Source(path=parts.path(task, index), group=writer.PART))
     writer.write_dataset(config.out, sources, tasks, versions, [config.arguments()])
 
 
@@ -180,8 +202,10 @@ def _log(config: CollectConfig, collection: _Collection, elapsed_s: float) -> No
         "h5py": importlib.metadata.version("h5py"),
         "workers": config.workers,
         "worlds": config.worlds,
+        "ray": config.ray,
         "elapsed_s": round(elapsed_s, 3),
         "resumed": collection.resumed,
+        "damaged": len(collection.damaged),
         "outcomes": outcomes,
     }
     path = config.out.with_name(config.out.name + ".log.json")
@@ -189,5 +213,5 @@ def _log(config: CollectConfig, collection: _Collection, elapsed_s: float) -> No
         write_atomically(path, json.dumps(log, indent=1).encode() + b"\n")
 
 
-def _silent(progress: Progress) -> None:
+def _silent(said: object) -> None:
     pass

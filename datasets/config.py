@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from metasim.core.errors import InvalidConfig
+from metasim.core.policy import POLICIES
 
 KEEP = ("successes", "all")
 SPLITS = ("train", "test")
@@ -16,12 +17,12 @@ FAILURES_PER_EPISODE = 10
 
 @dataclass(frozen=True, kw_only=True)
 class CollectConfig:
-    """A collection of demonstrations; ``workers``, ``worlds`` and ``out`` do not change what is in the file.
+    """A collection of demonstrations; ``workers``, ``worlds``, ``ray`` and ``out`` do not change what is in the file.
 
     Args:
         tasks: Task ids; the file holds them in this order.
         backend: Engine.
-        policy: Name of the policy.
+        policy: Name of the policy, with parameters if it takes any: ``NAME[:key=value,...]``.
         episodes: Episodes per task.
         seed: Root seed.
         split: ``"train"`` or ``"test"`` ranges of the factors.
@@ -29,12 +30,17 @@ class CollectConfig:
             labelled.
         tail: Steps kept after the first success; None runs every episode to its horizon.
         horizon: Most steps of an episode; None for each task's own.
+        goals: A protocol; episode i then has goal i (modulo their number) of its benchmark for ``seed``. Empty for
+            goals that each episode draws itself.
         workers: Processes.
         worlds: Worlds per process.
+        ray: Ray to run it on: ``"local"`` for one that is started here, ``"auto"`` or ``HOST:PORT``; None for
+            processes of this machine.
         out: The finished file.
 
     Raises:
         InvalidConfig: For a value that cannot work.
+        UnknownName: For parameters of a policy that there is not.
     """
 
     tasks: tuple[str, ...]
@@ -47,14 +53,19 @@ class CollectConfig:
     keep: str = "successes"
     tail: int | None = 10
     horizon: int | None = None
+    goals: str = ""
     workers: int = 1
     worlds: int = 16
+    ray: str | None = None
 
     def __post_init__(self) -> None:
         """Check each value."""
         tasks = (self.tasks,) if isinstance(self.tasks, str) else tuple(self.tasks)
         object.__setattr__(self, "tasks", tasks)
         object.__setattr__(self, "out", Path(self.out))
+        object.__setattr__(self, "policy", POLICIES.canonical(self.policy))
+        if not self.out.name:
+            raise InvalidConfig(f"out must be the name of a file, got {str(self.out)!r}, which is a folder")
         if not tasks or len(set(tasks)) != len(tasks):
             raise InvalidConfig(f"tasks must name at least one task, each once, got {tasks}")
         for name, valid in (("split", SPLITS), ("keep", KEEP)):
@@ -69,7 +80,9 @@ class CollectConfig:
     def arguments(self) -> dict[str, Any]:
         """Return what decides the bytes of the file, as plain JSON values."""
         names = ("backend", "policy", "episodes", "seed", "split", "keep", "tail", "horizon")
-        return {"tasks": list(self.tasks), **{name: getattr(self, name) for name in names}}
+        goals = {"goals": self.goals} if self.goals else {}
+        plain = {"tasks": list(self.tasks), **{name: getattr(self, name) for name in names}, **goals}
+        return {**plain, "policy": str(self.policy)}  # which may be a name that knows its file
 
     def replace(self, **changes: Any) -> CollectConfig:
         """Return a copy with some values changed."""
@@ -82,12 +95,13 @@ class Progress:
 
     Attributes:
         task: Its id.
-        done: Episodes that will be in the file, or are verified.
-        wanted: Episodes asked for.
+        done: Episodes that will be in the file, or are verified; of a replay, those replayed.
+        wanted: Episodes asked for; of a replay, those recorded.
         successes: Successful ones of those attempted.
         attempts: Episodes finished.
         steps: Their steps.
         elapsed_s: Time since the call.
+        found: Episodes that were finished before the call, as those of an interrupted one.
     """
 
     task: str
@@ -97,6 +111,7 @@ class Progress:
     attempts: int
     steps: int
     elapsed_s: float
+    found: int = 0
 
 
 def _whole(name: str, value: object, low: int) -> None:

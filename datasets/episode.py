@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,10 @@ import numpy as np
 from metasim.core.seeding import EpisodeSeed
 
 Array = Any
-Key = tuple[str, int, str, str, int, str, str]
-"""Task, root seed, split, variation, episode index, backend, policy."""
+Picture = tuple[str, tuple[int, ...], str]
+"""Name, shape of one picture such as (height, width, 3), and dtype such as ``"uint8"``."""
+Key = tuple[str, int, str, str, int, str, str, str]
+"""Task, root seed, split, variation, episode index, goals, backend, policy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,9 @@ class EpisodeInfo:
         first_success_step: Steps taken when it was first solved; -1 for never.
         failure: What the engine reported when it gave the episode up; empty for none.
         model_digest: Hash of the compiled scene.
+        goals: Protocol whose goals for the seed the episodes have: episode i has goal i modulo their number. Empty if
+            the seed draws the goal.
+        sha256: Digest of the episode's arrays and of all other attributes; filled in when it is written.
     """
 
     num_samples: int
@@ -52,6 +57,8 @@ class EpisodeInfo:
     first_success_step: int
     failure: str = ""
     model_digest: str = ""
+    goals: str = ""
+    sha256: str = ""
 
     @property
     def key(self) -> Key:
@@ -62,6 +69,7 @@ class EpisodeInfo:
             self.split,
             self.variation,
             self.episode,
+            self.goals,
             self.backend,
             self.policy,
         )
@@ -89,6 +97,8 @@ class TaskInfo:
         state_size: Engine to size of its state rows, K.
         control_period_s: Time per action.
         model_digest: Hash of the compiled scene.
+        pictures: Pictures in the observation, after the named numbers.
+        assets: Mesh or height field of the scene to the hash of its content.
     """
 
     instruction: str
@@ -97,6 +107,8 @@ class TaskInfo:
     state_size: Mapping[str, int]
     control_period_s: float
     model_digest: str
+    pictures: tuple[Picture, ...] = ()
+    assets: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -105,8 +117,8 @@ class Episode:
 
     Attributes:
         info: Attributes.
-        obs: Name to ``(T, D)``: what the policy saw before each action.
-        final_obs: Name to ``(1, D)``: what it would have seen next.
+        obs: Name to ``(T, D)``: what the policy saw before each action; then pictures ``(T, H, W, ...)``, if any.
+        final_obs: Name to ``(1, D)``: what it would have seen next; then pictures ``(1, H, W, ...)``.
         actions: ``(T, A)`` float32 in [-1, 1].
         rewards: ``(T,)``.
         terminated: ``(T,)`` bool: the decision process ended, or the engine failed.
@@ -114,6 +126,7 @@ class Episode:
         success: ``(T,)`` bool, after each action.
         states: ``(T + 1, K)`` engine state before each action, and the final one.
         sample: Factor name to the value drawn for this episode.
+        source: What an imported file had besides: path to array.
     """
 
     info: EpisodeInfo
@@ -126,6 +139,7 @@ class Episode:
     success: Array
     states: Array
     sample: Mapping[str, Array]
+    source: Mapping[str, Array] = field(default_factory=dict[str, Array])
 
     @property
     def dones(self) -> Array:
@@ -136,13 +150,18 @@ class Episode:
 
     @property
     def observation(self) -> Array:
-        """The flat observation ``(T, D)``."""
-        return np.concatenate([*self.obs.values()], axis=1)
+        """The flat observation ``(T, D)``, without pictures."""
+        return flat(self.obs, len(self.actions))
 
     @property
     def final_observation(self) -> Array:
         """The flat observation after the last action ``(1, D)``."""
-        return np.concatenate([*self.final_obs.values()], axis=1)
+        return flat(self.final_obs, 1)
+
+
+def flat(named: Mapping[str, Array], rows: int) -> Array:
+    """Return named numbers ``(rows, D)`` side by side, without pictures; no columns if there is nothing else."""
+    return np.concatenate([np.zeros((rows, 0)), *(value for value in named.values() if value.ndim == 2)], axis=1)
 
 
 def split_columns(flat: Array, layout: tuple[tuple[str, int], ...]) -> dict[str, Array]:

@@ -6,6 +6,9 @@ reach the disk as one write; so a full disk is an ordinary error, not a half-clo
 
 from __future__ import annotations
 
+import errno
+import functools
+import math
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +25,10 @@ from metasim.core.errors import DatasetError, MetasimError
 Array = Any
 _ORDER = h5p.CRT_ORDER_TRACKED | h5p.CRT_ORDER_INDEXED
 _GROWTH_BYTES = 1 << 17
+_COMPACT = (48, 40)  # so many attributes stand in a group's own header, which is quicker than a heap beside it
+_MOST = 1100  # times that a compressed chunk can grow; deflate reaches 1032
+_PASSING = {errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ENOMEM, errno.EAGAIN}
+_DEFLATE = 4  # higher levels take much longer for little
 
 
 def image(fill: Callable[[h5py.h5g.GroupID], None]) -> bytes:
@@ -43,7 +50,7 @@ def put_group(parent: h5py.h5g.GroupID, name: str) -> h5py.h5g.GroupID:
 
 
 def put_array(parent: h5py.h5g.GroupID, name: str, array: Array) -> None:
-    """Write an array contiguously, as it is.
+    """Write an array as it is: contiguously, or, if it has pictures for rows, compressed with a chunk for each row.
 
     Raises:
         DatasetError: If it does not hold numbers or booleans, or its name has a slash.
@@ -53,7 +60,10 @@ def put_array(parent: h5py.h5g.GroupID, name: str, array: Array) -> None:
         raise DatasetError(f"cannot store {name!r} ({array.dtype}): only numbers, under a name without '/'")
     creation = h5p.create(h5p.DATASET_CREATE)
     creation.set_obj_track_times(False)
-    kind = h5t.py_create(array.dtype, logical=True)
+    if array.ndim > 2 and array.size:
+        creation.set_chunk((1, *array.shape[1:]))
+        creation.set_deflate(_DEFLATE)
+    kind = _kind(array.dtype)
     dataset = h5d.create(parent, name.encode(), kind, h5s.create_simple(array.shape), creation)
     if array.size:
         dataset.write(h5s.ALL, h5s.ALL, array)
@@ -62,35 +72,82 @@ def put_array(parent: h5py.h5g.GroupID, name: str, array: Array) -> None:
 def put_attributes(parent: h5py.h5g.GroupID, values: Mapping[str, str | int | bool]) -> None:
     """Write attributes: text, whole numbers (64 bits) and booleans."""
     scalar = h5s.create(h5s.SCALAR)
-    text = h5t.py_create(h5py.string_dtype(), logical=True)
     for name, value in values.items():
-        if isinstance(value, str):
-            kind, array = text, np.array(value, dtype=object)
-        else:
-            array = np.array(value, dtype=np.bool_ if isinstance(value, bool) else np.int64)
-            kind = h5t.py_create(array.dtype, logical=True)
+        dtype, kind = _attribute_kinds()[type(value)]
+        array = np.array(value, dtype=dtype)
         h5a.create(parent, name.encode(), kind, scalar).write(array)
 
 
 def member(group: h5py.h5g.GroupID, name: str) -> h5py.h5g.GroupID | h5py.h5d.DatasetID | None:
     """Return a group or dataset that lies in this very file; None if there is none, or a link elsewhere."""
     key = name.encode()
-    if key not in group or group.links.get_info(key).type != h5l.TYPE_HARD:
+    try:
+        found = h5o.open(group, key)
+    except (KeyError, OSError):
         return None
-    found = h5o.open(group, key)
-    if isinstance(found, h5d.DatasetID):
+    if group.links.get_info(key).type != h5l.TYPE_HARD:
+        return None
+    if isinstance(found, h5d.DatasetID) and found.get_offset() is None:  # else it is contiguous, in this file
         creation = found.get_create_plist()
         if creation.get_layout() == h5d.VIRTUAL or creation.get_external_count():
             return None
     return found
 
 
-def read(dataset: h5py.h5d.DatasetID) -> Array:
-    """Return a whole dataset."""
-    array = np.empty(dataset.shape, dataset.dtype)
+def is_of(dataset: h5py.h5d.DatasetID, dtype: Any) -> bool:
+    """Tell whether a dataset holds numbers of a type."""
+    return dataset.get_type().equal(_kind(dtype))
+
+
+@functools.cache
+def _kind(dtype: Any) -> h5py.h5t.TypeID:
+    return h5t.py_create(np.dtype(dtype), logical=True)
+
+
+def read(dataset: h5py.h5d.DatasetID, dtype: Any = None) -> Array:
+    """Return a whole dataset; quicker if its type is known.
+
+    Raises:
+        ValueError: If it claims to hold more than what is stored could be.
+    """
+    shape, stored = dataset.shape, dataset.get_storage_size()
+    kind = np.dtype(dataset.dtype if dtype is None else dtype)
+    if math.prod(shape) * kind.itemsize > _MOST * stored:
+        raise ValueError(f"{shape} numbers are declared, but only {stored} bytes are stored")
+    array = np.empty(shape, kind)
     if array.size:
-        dataset.read(h5s.ALL, h5s.ALL, array)
+        dataset.read(h5s.ALL, h5s.ALL, array, *(() if dtype is None else (_kind(dtype),)))
     return array
+
+
+def attribute(parent: h5py.h5g.GroupID, name: str, kind: type) -> Any:
+    """Return a text, number or boolean as Python's own; None if there is none, or it is no single value.
+
+    Args:
+        parent: The group.
+        name: Name of the attribute.
+        kind: What is expected, which is read quickly: str, int or bool.
+    """
+    try:
+        found = h5a.open(parent, name.encode())
+    except KeyError:
+        return None
+    dtype, stored = _attribute_kinds()[kind]
+    if not (found.get_storage_size() == stored.get_size() and found.get_type().equal(stored)):
+        if found.shape != ():
+            return None
+        dtype, stored = found.dtype, None
+    value = np.empty((), dtype)
+    found.read(value, *(() if stored is None or kind is str else (stored,)))  # text becomes objects on the way
+    plain = value.item()
+    return plain.decode() if isinstance(plain, bytes) else plain
+
+
+@functools.cache
+def _attribute_kinds() -> dict[type, tuple[Any, h5py.h5t.TypeID]]:
+    """Return how attributes of each type are stored."""
+    kinds = {str: h5py.string_dtype(), int: np.dtype(np.int64), bool: np.dtype(np.bool_)}
+    return {kind: (dtype, h5t.py_create(dtype, logical=True)) for kind, dtype in kinds.items()}
 
 
 @contextmanager
@@ -123,18 +180,26 @@ def opened(path: Path) -> Iterator[h5py.File]:
         yield file
 
 
+class PassingError(DatasetError):
+    """A file that could not be read for a reason that says nothing of the file: no handle, no right, a lost disk."""
+
+
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def reading(path: Path | str) -> Iterator[None]:
     """Turn what HDF5 says about a damaged file into one sentence.
 
     Raises:
-        DatasetError: In place of any OSError or HDF5 error.
+        PassingError: If the operating system did not let it be read.
+        DatasetError: In place of any other OSError or HDF5 error.
     """
     try:
         yield
     except MetasimError:
         raise
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError, MemoryError) as error:
+        number = _errno(error)
+        if number in _PASSING:
+            raise PassingError(f"{path} cannot be read now: {os.strerror(number)}; try again") from error
         reason = "truncated, " if "truncated" in str(error) else ""
         raise DatasetError(f"{path} cannot be read: {reason}damaged, or no HDF5 file ({error})") from error
 
@@ -151,12 +216,18 @@ def writing(path: Path) -> Iterator[None]:
     except MetasimError:
         raise
     except (OSError, RuntimeError) as error:  # HDF5 raises either
-        said = re.search(r"errno = (\d+)", str(error))
-        reason = os.strerror(int(said.group(1))) if said else getattr(error, "strerror", None) or str(error)
+        number = _errno(error)
+        reason = os.strerror(number) if number else getattr(error, "strerror", None) or str(error)
         raise DatasetError(
             f"cannot write {path}: {reason}. Nothing that was finished is lost: make room, or make the "
             f"folder writable, and run the same command again"
         ) from error
+
+
+def _errno(error: BaseException) -> int:
+    """Return the operating system's number of an error, which HDF5 gives in its text; 0 if there is none."""
+    said = re.search(r"errno = (\d+)", str(error))
+    return int(said.group(1)) if said else getattr(error, "errno", None) or 0
 
 
 def _access() -> h5py.h5p.PropFAID:
@@ -172,5 +243,6 @@ def _timeless(kind: h5py.h5p.PropClassID) -> h5py.h5p.PropOCID:
     creation = h5p.create(kind)
     creation.set_link_creation_order(_ORDER)
     creation.set_attr_creation_order(_ORDER)
+    creation.set_attr_phase_change(*_COMPACT)
     creation.set_obj_track_times(False)
     return creation

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from metasim.core.errors import DatasetError
-from metasim.datasets import hdf5, schema, writer
-from metasim.datasets.episode import Key, TaskInfo
+from metasim.datasets import checking, hdf5, writer
+from metasim.datasets.episode import TaskInfo
 from metasim.work import remove_drafts
 
 
@@ -56,12 +56,11 @@ class _Plan:
         self.versions: dict[str, tuple[str, Path]] = {}
         self.collections: list[Mapping[str, Any]] = []
         self.masks: dict[str, list[int]] = {}
-        self.keys: dict[Key, str] = {}
 
     def add(self, path: Path) -> None:
-        """Check a file and add its episodes."""
+        """Add a file's episodes, which are checked when they are copied."""
         with hdf5.opened(path) as file:
-            header, infos = schema.check(file, path)
+            header, demos = checking.check_outline(file, path)
             masks: Any = file.get("mask", {})
             masks = {name: mask[()].tolist() for name, mask in masks.items()}
         for name, version in header.versions.items():
@@ -73,12 +72,7 @@ class _Plan:
         for name, task in header.tasks.items():
             self._add_task(name, task, path)
         first = len(self.sources)
-        for i, info in enumerate(infos):
-            where = f"demo_{i} of {path}"
-            if info.key in self.keys:
-                raise DatasetError(f"{where} is the same episode as {self.keys[info.key]}: {info.key}; leave one out")
-            self.keys[info.key] = where
-            self.sources.append(writer.Source(path=path, group=f"data/demo_{i}", info=info))
+        self.sources += [writer.Source(path=path, group=f"data/demo_{i}") for i in range(demos)]
         for name, members in masks.items():
             self.masks.setdefault(name, []).extend(first + int(m.decode()[len("demo_") :]) for m in members)
         self.collections += [c for c in header.collections if c not in self.collections]
@@ -91,7 +85,9 @@ class _Plan:
 
     def _add_task(self, name: str, task: TaskInfo, path: Path) -> None:
         seen, origin = self.tasks.setdefault(name, (task, path))
-        for field in ("action_size", "observation", "control_period_s", "model_digest", "instruction"):
+        for field in (
+            *("action_size", "observation", "pictures", "control_period_s", "model_digest", "assets", "instruction"),
+        ):
             if getattr(seen, field) != getattr(task, field):
                 raise DatasetError(
                     f"{path}: {name} has {field} {json.dumps(getattr(task, field))}, "

@@ -11,14 +11,14 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from metasim.core.errors import DatasetError
-from metasim.datasets import hdf5, writer
+from metasim.datasets import checking, hdf5, writer
 from metasim.datasets.episode import Episode, EpisodeInfo, TaskInfo
 from metasim.work import write_atomically
 
@@ -61,33 +61,54 @@ class Parts:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
 
-    def scan(self, tasks: tuple[str, ...]) -> dict[str, dict[int, EpisodeInfo | None]]:
+    def scan(
+        self, tasks: tuple[str, ...], damaged: Callable[[str], None] | None = None
+    ) -> dict[str, dict[int, EpisodeInfo | None]]:
         """Return task to index to what is known of its finished episodes, None for one that failed.
 
-        A file that cannot be read is removed: its episode is to be collected again.
+        A file that is not whole, to the last bit, is removed, since its episode is to be collected again; ``damaged``
+        is told.
         """
         known: dict[str, dict[int, EpisodeInfo | None]] = {task: {} for task in tasks}
         for task, found in known.items():
             for path in sorted((self.folder / task).glob("[0-9]*")):
+                if not path.stem.isdecimal():
+                    continue
                 if path.suffix == _FAILED:
                     found[int(path.stem)] = None
                 elif path.suffix == ".h5":
                     try:
-                        found[int(path.stem)] = writer.read_part(path)[0]
-                    except DatasetError:
-                        path.unlink()
+                        found[int(path.stem)] = self._checked(path, task)
+                    except hdf5.PassingError:
+                        raise
+                    except DatasetError as error:
+                        shutil.rmtree(path) if path.is_dir() else path.unlink()
+                        if damaged is not None:
+                            damaged(f"collected again, since its file was no good: {error}")
         return known
 
+    def _checked(self, path: Path, task: str) -> EpisodeInfo:
+        with hdf5.opened(path) as file:
+            info, row = writer.read_part(path)
+            group: Any = file[writer.PART]
+            if (info.task, info.episode) != (task, int(path.stem)):
+                raise DatasetError(f"{path} holds episode {info.episode} of {info.task}")
+            return checking.check_demo(group, {task: row}, str(path))
+
     @contextmanager
-    def held(self, arguments: Mapping[str, Any], versions: Mapping[str, str]) -> Iterator[None]:
-        """Keep others out of the folder, and check that it belongs to these arguments and versions.
+    def held(
+        self, arguments: Mapping[str, Any], versions: Mapping[str, str], sources: Mapping[str, str] | None = None
+    ) -> Iterator[None]:
+        """Keep others out of the folder, and check that it belongs to these arguments, versions and source files.
+
+        ``sources`` are digests of the files, not of this package, that decide what an episode is.
 
         Raises:
             DatasetError: If another process is at work in it, or it belongs to another collection.
         """
         with self._lock():
             with hdf5.writing(self.folder):
-                self._claim({"arguments": arguments, "versions": versions})
+                self._claim({"arguments": arguments, "versions": versions, "source files": dict(sources or {})})
             yield
 
     def remove(self) -> None:
@@ -114,14 +135,19 @@ class Parts:
             stray.unlink(missing_ok=True)
         path = self.folder / "arguments.json"
         if path.exists():
-            self._compare(json.loads(path.read_bytes()), note)
+            try:
+                told = json.loads(path.read_bytes())
+            except ValueError as error:
+                raise DatasetError(f"{path} is damaged ({error}); delete the folder to begin again") from error
+            self._compare(told, note)
         else:
             write_atomically(path, json.dumps(note, indent=1, sort_keys=True).encode())
 
     def _compare(self, told: Mapping[str, Any], note: Mapping[str, Any]) -> None:
-        for what in ("arguments", "versions"):
-            if told.get(what) != note[what]:
-                differs = difference(told.get(what, {}), note[what])
+        for what in ("arguments", "versions", "source files"):
+            then, now = json.dumps(told.get(what), sort_keys=True), json.dumps(note[what], sort_keys=True)
+            if then != now:
+                differs = difference(told.get(what) or {}, note[what])
                 raise DatasetError(
                     f"{self.folder} belongs to a collection with other {what}: {differs}. "
                     f"Finish it with those, choose another file, or delete the folder"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from metasim.core.backend import BACKENDS
 from metasim.core.errors import DatasetError
@@ -11,12 +12,14 @@ from metasim.core.policy import POLICIES
 from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import TASKS
 from metasim.core.task_files import origins
+from metasim.datasets import hdf5, writer
 from metasim.datasets.config import FAILURES_PER_EPISODE, CollectConfig
 from metasim.datasets.episode import EpisodeInfo
+from metasim.datasets.goals import check_goals
 from metasim.datasets.parts import Parts
 from metasim.datasets.recording import Recorder
 from metasim.envs.episodes import Episodes
-from metasim.work import Emit
+from metasim.work import Emit, write_atomically
 
 Item = tuple[str, int]
 """A task and the index of one of its episodes."""
@@ -24,12 +27,20 @@ Item = tuple[str, int]
 _LEAST_RATE = 1 / FAILURES_PER_EPISODE
 
 
-def plan(found: Mapping[int, EpisodeInfo | None], config: CollectConfig) -> tuple[list[int], list[int] | None]:
+def plan(
+    found: Mapping[int, EpisodeInfo | None], config: CollectConfig, given: Sequence[int] | None = None
+) -> tuple[list[int], list[int] | None]:
     """Return the indices known to belong in the file, and those to run next; None if it is hopeless.
 
     The outcome depends on the outcomes of the episodes in the order of their indices only: the first
-    successes, or none if ten failures per episode asked for come before them.
+    successes, or none if ten failures per episode asked for come before them. Where only the indices ``given``, in
+    ascending order, can be run, there may be fewer in the end.
     """
+    if given is not None:
+        places = {place: found[i] for place, i in enumerate(given) if i in found}
+        chosen, missing = plan(places, config)
+        more = None if missing is None else [given[place] for place in missing if place < len(given)]
+        return [given[place] for place in chosen], more
     wanted = config.episodes
     if config.keep == "all":
         return [i for i in range(wanted) if i in found], [i for i in range(wanted) if i not in found]
@@ -55,8 +66,30 @@ def plan(found: Mapping[int, EpisodeInfo | None], config: CollectConfig) -> tupl
     return chosen, gaps + list(range(start, min(start + more, decided)))
 
 
-def run_items(config: CollectConfig, items: Sequence[Item], emit: Emit) -> None:
-    """Record some episodes, each into its own file; emits task, episode, steps, and info if it was kept."""
+class Finished(NamedTuple):
+    """What a worker says of an episode that it has run.
+
+    Attributes:
+        task: Its task.
+        episode: Its index.
+        steps: Its steps.
+        info: What was recorded; None if it failed and is not kept.
+        file: The bytes of its file, where the caller is to write it; see :func:`store`.
+    """
+
+    task: str
+    episode: int
+    steps: int
+    info: EpisodeInfo | None
+    file: bytes | None
+
+
+def run_items(config: CollectConfig, items: Sequence[Item], emit: Emit, *, write: bool = True) -> None:
+    """Record some episodes and emit :class:`Finished` of each.
+
+    With ``write`` each is written to its own file first; without, as on a machine whose disk is another, the file
+    comes with what is emitted.
+    """
     parts = Parts.of(config.out)
     for task in dict.fromkeys(task for task, _ in items):
         indices = [i for t, i in items if t == task]
@@ -64,18 +97,31 @@ def run_items(config: CollectConfig, items: Sequence[Item], emit: Emit) -> None:
         episodes = Episodes(task, config.backend, worlds, horizon=config.horizon)
         try:
             policy = POLICIES[config.policy](episodes.task, worlds)
-            recorder = Recorder(episodes, policy, policy_name=config.policy, backend=config.backend, tail=config.tail)
+            names = {"policy_name": str(config.policy), "backend": config.backend, "goals": config.goals}
+            recorder = Recorder(episodes, policy, tail=config.tail, **names)
             seeds = [EpisodeSeed(root=config.seed, task=task, episode=i, split=config.split) for i in indices]
             for episode in recorder.run(seeds):
-                info = episode.info
-                kept = info.success or config.keep == "all"
-                if kept:
-                    parts.save(episode, recorder.task_info)
-                else:
-                    parts.mark_failed(task, info.episode)
-                emit((task, info.episode, info.num_samples, info if kept else None))
+                info = episode.info if episode.info.success or config.keep == "all" else None
+                file = writer.part_bytes(episode, recorder.task_info) if info else None
+                if write:
+                    store(parts, task, episode.info.episode, file)
+                emit(Finished(task, episode.info.episode, episode.info.num_samples, info, None if write else file))
         finally:
             episodes.close()
+
+
+def store(parts: Parts, task: str, episode: int, file: bytes | None) -> None:
+    """Put a finished episode among the parts: its file, or for None that it failed.
+
+    Raises:
+        DatasetError: If it cannot be written.
+    """
+    if file is None:
+        parts.mark_failed(task, episode)
+        return
+    path = parts.path(task, episode)
+    with hdf5.writing(path):
+        write_atomically(path, file)
 
 
 def check_scene(config: CollectConfig, task: str, digests: set[str], parts: Parts) -> None:
@@ -97,4 +143,6 @@ def foreign_files(config: CollectConfig) -> list[str]:
     backend, policy = BACKENDS[config.backend], POLICIES[config.policy]
     for task in tasks:
         policy(task, 1)
+    POLICIES.check_needs(config.policy, seed=config.seed, split=config.split, goals=config.goals)
+    check_goals(config.goals, config.tasks, config.seed)
     return origins([*tasks, backend, *([policy] if hasattr(policy, "__module__") else [])])

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 
 from metasim.core.errors import DatasetError
 from metasim.datasets import hdf5, schema
-from metasim.datasets.episode import Episode, EpisodeInfo, TaskInfo
+from metasim.datasets.episode import Episode, EpisodeInfo, TaskInfo, flat
+from metasim.datasets.statistics import KINDS, columns
 
 Array = Any
 
@@ -33,34 +34,56 @@ class Demo:
         return self.info.num_samples
 
     def array(self, name: str) -> Array:
-        """Return a whole array by its path, for example ``"rewards"`` or ``"obs/hand"``."""
-        return self.group[name][()]  # type: ignore[index]
+        """Return a whole array by its path, for example ``"rewards"`` or ``"obs/hand"``.
+
+        Raises:
+            DatasetError: If there is none, or it is damaged.
+        """
+        with self._reading():
+            return self.group[name][()]  # type: ignore[index]
 
     @property
     def observation(self) -> Array:
-        """The flat observation ``(T, D)``."""
-        return np.concatenate([self.array(f"obs/{name}") for name, _ in self.task.observation], axis=1)
+        """The flat observation ``(T, D)``, without pictures."""
+        return flat({name: self.array(f"obs/{name}") for name, _ in self.task.observation}, len(self))
 
     @property
     def final_observation(self) -> Array:
         """The flat observation after the last action ``(1, D)``."""
-        return np.concatenate([self.array(f"final_obs/{name}") for name, _ in self.task.observation], axis=1)
+        return flat({name: self.array(f"final_obs/{name}") for name, _ in self.task.observation}, 1)
 
     @property
     def sample(self) -> dict[str, Array]:
-        """Factor name to the value drawn for this episode."""
-        group: Any = self.group["initial/sample"]
-        return {name: dataset[()] for name, dataset in group.items()}
+        """Factor name to the value that this episode had."""
+        with self._reading():
+            group: Any = self.group["initial/sample"]
+            return {name: dataset[()] for name, dataset in group.items()}
+
+    @property
+    def source(self) -> dict[str, Array]:
+        """What an imported file had besides: path to array; empty for recorded episodes."""
+        found = dict[str, Array]()
+        with self._reading():
+            group: Any = self.group.get("source")
+            if group is not None:
+                group.visititems(
+                    lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
+                )
+        return found
+
+    def _reading(self) -> AbstractContextManager[None]:
+        return hdf5.reading(f"{self.group.file.filename}: {self.group.name.rpartition('/')[2]}")
 
     def load(self) -> Episode:
         """Return the whole episode in memory."""
-        names = [name for name, _ in self.task.observation]
+        names = [name for name, *_ in (*self.task.observation, *self.task.pictures)]
         plain = ("actions", "rewards", "terminated", "truncated", "success", "states")
         return Episode(
             info=self.info,
             obs={name: self.array(f"obs/{name}") for name in names},
             final_obs={name: self.array(f"final_obs/{name}") for name in names},
             sample=self.sample,
+            source=self.source,
             **{name: self.array(name) for name in plain},
         )
 
@@ -122,7 +145,34 @@ class Dataset:
         masks: Any = self.file.get("mask", {})
         if name not in masks:
             raise DatasetError(f"{self.path} has no mask {name!r}; it has {list(masks)}")
-        return [int(item.decode()[len("demo_") :]) for item in masks[name][()]]
+        with hdf5.reading(f"{self.path}: mask {name!r}"):
+            numbers = {demo: i for i, demo in enumerate(self._names)}
+            return [numbers[item.decode()] for item in masks[name][()]]
+
+    def stats(self, task: str) -> dict[str, Any]:
+        """Return mean, std, min and max ``(D,)`` of a task's arrays, over all its episodes in the file.
+
+        Returns:
+            ``{"obs": {name: {"mean": ..., "std": ..., "min": ..., "max": ...}}, "actions": {...}, "rewards": {...}}``,
+            and ``"count"``, the number of rows.
+
+        Raises:
+            DatasetError: If the task is not in the file, or its statistics are damaged.
+        """
+        if task not in self.header.tasks:
+            raise DatasetError(f"{self.path} has no task {task!r}; it has {list(self.header.tasks)}")
+        with hdf5.reading(self.path):
+            group: Any = self.file[f"stats/{task.replace('/', '.')}"]
+            rows = {
+                name: {kind: group[f"{name}/{kind}"][()] for kind in KINDS} for name in columns(self.header.tasks[task])
+            }
+            observed = {name.removeprefix("obs/"): rows[name] for name in rows if name.startswith("obs/")}
+            return {
+                "obs": observed,
+                "actions": rows["actions"],
+                "rewards": rows["rewards"],
+                "count": int(group.attrs["count"]),
+            }
 
     def close(self) -> None:
         """Close the file; may be called twice."""

@@ -11,7 +11,9 @@ import numpy as np
 from metasim.core.policy import Policy
 from metasim.core.seeding import EpisodeSeed
 from metasim.datasets.episode import Episode, EpisodeInfo, TaskInfo, split_columns
+from metasim.datasets.goals import goal_overrides
 from metasim.envs.episodes import Episodes
+from metasim.envs.showing import show_factors
 
 Array = Any
 
@@ -25,11 +27,22 @@ class Recorder:
         policy_name: Its name, for the labels.
         backend: Name of the engine, for the labels.
         tail: Steps kept after the first success; None runs every episode to its horizon.
+        goals: Protocol whose goals the episodes have; empty for those that their seeds draw.
     """
 
-    def __init__(self, episodes: Episodes, policy: Policy, *, policy_name: str, backend: str, tail: int | None) -> None:
-        self._episodes, self._policy, self._tail = episodes, policy, tail
-        self._names = {"policy": policy_name, "backend": backend}
+    def __init__(
+        self,
+        episodes: Episodes,
+        policy: Policy,
+        *,
+        policy_name: str,
+        backend: str,
+        tail: int | None,
+        goals: str = "",
+    ) -> None:
+        self._episodes, self._policy, self._tail, self._goals = episodes, policy, tail, goals
+        self._names = {"policy": policy_name, "backend": backend, "goals": goals}
+        self._finished = getattr(policy, "finished", None)
         n = episodes.num_worlds
         self._step = np.zeros(n, np.int64)
         self._first = np.full(n, -1)
@@ -59,10 +72,12 @@ class Recorder:
             state_size={self._names["backend"]: self._states.shape[2]},
             control_period_s=episodes.control_period_s,
             model_digest=episodes.model.info.digest,
+            assets=episodes.model.assets,
         )
 
     def _begin(self, rows: Array, seeds: list[EpisodeSeed]) -> None:
-        named = self._episodes.begin(rows, seeds)
+        goals = goal_overrides(self._goals, seeds)
+        named = self._episodes.begin(rows, seeds, goals)
         flat = np.concatenate([*named.values()], axis=1)
         states = self._episodes.backend.dump(rows)
         if not hasattr(self, "_obs"):
@@ -72,6 +87,7 @@ class Recorder:
         self._obs[rows, 0], self._states[rows, 0] = flat, states
         self._step[rows], self._first[rows], self._active[rows] = 0, -1, True
         self._policy.reset(rows, seeds)
+        show_factors(self._policy, self._episodes, rows, seeds, goals)
 
     def _allocate(self, flat: Array, state_size: int) -> None:
         """Make room for an episode per world; memory that no episode gets to is never touched."""
@@ -101,6 +117,8 @@ class Recorder:
         ended = s.terminated | s.truncated
         if self._tail is not None:
             ended = ended | ((self._first > 0) & (self._step >= self._first + self._tail))
+        if self._finished is not None:
+            ended = ended | self._finished()
         ended = ended & self._active
         self._active &= ~ended
         return np.flatnonzero(ended)
@@ -116,7 +134,7 @@ class Recorder:
         failure = episodes.failure(row) or ""
         if failure:
             self._states[row, steps] = np.nan  # what an engine leaves of a failed world means nothing
-        sample = {name: value[0] for name, value in episodes.draw([seed]).items()}
+        sample = {name: value[0] for name, value in episodes.draw([seed], goal_overrides(self._goals, [seed])).items()}
         info = EpisodeInfo(
             num_samples=steps,
             task=episodes.task.id,

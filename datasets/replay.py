@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from metasim.datasets.goals import same_start
 from metasim.datasets.reader import Dataset
 from metasim.envs.episodes import Episodes
 
@@ -29,13 +30,16 @@ class EpisodeCheck:
         bit_identical: Whether everything agreed bit by bit, the start that the seed draws included.
         first_drift_step: Steps taken when the first difference showed (0: the start itself); None for never.
             In another engine, the first observation that differs by more than :data:`DRIFTED`.
-        drifted: What differed first: ``"sample"``, ``"states"``, ``"obs"``, ``"rewards"`` or ``"success"``;
-            or empty.
+        drifted: What differed first: ``"sample"``, ``"states"``, ``"obs"``, ``"rewards"``, ``"success"``,
+            ``"terminated"`` or ``"failure"``; or empty.
         max_drift: Largest difference, of engine states, observations and rewards; in another engine, of
             observations.
         success: Whether the recording succeeded.
         success_reproduced: Whether the replay came to the same success or failure.
-        failure: Why the engine gave the episode up, if it did and the recording did not; or empty.
+        failure: Why the engine gave the episode up, if it did and the recording did not, or why it could not be
+            replayed; or empty.
+        intact: Whether arrays and attributes are those that the digest was made of.
+        replayed: Whether it was replayed: imported episodes cannot be, and damaged ones are not.
     """
 
     demo: int
@@ -50,6 +54,8 @@ class EpisodeCheck:
     success: bool
     success_reproduced: bool
     failure: str
+    intact: bool = True
+    replayed: bool = True
 
 
 class Replay:
@@ -83,9 +89,15 @@ class Replay:
         opened = [self._data.episode(i) for i in demos]
         seeds = [demo.info.episode_seed for demo in opened]
         drawn, recorded = self._episodes.draw(seeds), [demo.sample for demo in opened]
-        same = np.array([_same_sample({k: v[i] for k, v in drawn.items()}, r) for i, r in enumerate(recorded)])
+        same = np.array(
+            [
+                same_start(demo.info.goals, seeds[i], {k: v[i] for k, v in drawn.items()}, recorded[i])
+                for i, demo in enumerate(opened)
+            ]
+        )
         overrides = None
-        if not same.all() and all(set(r) == set(drawn) for r in recorded):
+        free = same.all() and not any(demo.info.goals for demo in opened)
+        if not free and all(set(r) == set(drawn) for r in recorded):
             overrides = {name: np.stack([r[name] for r in recorded]) for name in drawn}
         named = self._episodes.begin(rows, seeds, overrides)
         for row, demo in zip(rows, opened, strict=True):
@@ -109,8 +121,9 @@ class Replay:
         self._compare(rows, t, {name: value[rows] for name, value in s.observation.items()})
         if self._exact:
             self._differ("rewards", rows, t, s.reward[rows, None], self._expected["rewards"][rows, t - 1, None])
-            wrong = s.success[rows] != self._expected["success"][rows, t - 1]
-            self._note(rows[wrong], t[wrong], "success")
+            for what, now in (("success", s.success), ("terminated", s.terminated)):
+                wrong = now[rows] != self._expected[what][rows, t - 1]
+                self._note(rows[wrong], t[wrong], what)
         ended = rows[t >= self._length[rows]]
         self.active[ended] = False
         failed = np.array([self._episodes.failure(int(row)) is not None for row in ended], bool)
@@ -146,6 +159,7 @@ class Replay:
             "states": episode.states,
             "rewards": episode.rewards,
             "success": episode.success,
+            "terminated": episode.terminated,
         }
         for name, array in arrays.items():
             if name not in self._expected:
@@ -181,9 +195,3 @@ class Replay:
         fresh = self._first[rows] < 0
         self._first[rows[fresh]] = t if np.ndim(t) == 0 else np.asarray(t)[fresh]
         self._what[rows[fresh]] = what
-
-
-def _same_sample(drawn: dict[str, Array], recorded: dict[str, Array]) -> bool:
-    return set(drawn) == set(recorded) and all(
-        np.asarray(drawn[k]).tobytes() == np.asarray(recorded[k]).tobytes() for k in drawn
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ import h5py
 import numpy as np
 
 from metasim.core.errors import DatasetError
-from metasim.datasets import hdf5, schema
+from metasim.datasets import checking, hdf5, schema
+from metasim.datasets.digest import arrays_of, digest
 from metasim.datasets.episode import Episode, EpisodeInfo, TaskInfo
+from metasim.datasets.statistics import Statistics
 from metasim.work import draft
 
 PART = "episode"
@@ -29,12 +31,10 @@ class Source:
     Attributes:
         path: File that it stands in.
         group: Its group there.
-        info: Its attributes.
     """
 
     path: Path
     group: str
-    info: EpisodeInfo
 
 
 def part_bytes(episode: Episode, task: TaskInfo) -> bytes:
@@ -80,31 +80,51 @@ def write_dataset(
     Raises:
         DatasetError: If the disk is full, the folder cannot be written to, or the result fails its check.
     """
-    infos = [source.info for source in sources]
-    named = {task.replace("/", "."): [i for i, info in enumerate(infos) if info.task == task] for task in tasks}
-    header = schema.header_attributes(infos, tasks, versions, list(collections))
     with hdf5.writing(out), draft(out) as path:
         with hdf5.created(path) as file:
             _copy(file, sources)
+            found = {name: Statistics(task) for name, task in tasks.items()}
+            infos = checking.check_demos(
+                file,
+                out,
+                tasks,
+                [f"{source.path}: {source.group.rpartition('/')[2]}" for source in sources],
+                visit=lambda info, arrays: found[info.task].add(arrays),
+            )
+            header = schema.header_attributes(infos, tasks, versions, list(collections))
             hdf5.put_attributes(file["data"].id, header)
-            _put_masks(file, {**(masks or {}), **named})
-        with hdf5.opened(path) as file:
-            schema.check(file, out)
+            named = {name: [i for i, info in enumerate(infos) if info.task == name] for name in tasks}
+            _put_masks(file, {**(masks or {}), **{_plain(name): members for name, members in named.items()}})
+            _put_statistics(file, found)
+        with hdf5.opened(path) as file:  # what was written can be opened
+            schema.read_header(file, out)
+
+
+def _plain(task: str) -> str:
+    """Return a task id as the name of one group or mask."""
+    return task.replace("/", ".")
 
 
 def _fill(root: h5py.h5g.GroupID, episode: Episode, task: TaskInfo) -> None:
     hdf5.put_attributes(root, {"schema": schema.SCHEMA, "task": json.dumps(asdict(task))})
     demo = hdf5.put_group(root, PART)
-    hdf5.put_attributes(demo, asdict(episode.info))
-    for folder, named in (("obs", episode.obs), ("final_obs", episode.final_obs)):
-        group = hdf5.put_group(demo, folder)
-        for name, array in named.items():
-            hdf5.put_array(group, name, array)
-    for name in ("actions", "rewards", "dones", "terminated", "truncated", "success", "states"):
-        hdf5.put_array(demo, name, getattr(episode, name))
-    sample = hdf5.put_group(hdf5.put_group(demo, "initial"), "sample")
-    for name, array in episode.sample.items():
-        hdf5.put_array(sample, name, array)
+    arrays = arrays_of(episode)
+    hdf5.put_attributes(demo, asdict(replace(episode.info, sha256=digest(episode.info, arrays))))
+    groups = {"": demo, "initial": hdf5.put_group(demo, "initial")}
+    for folder in ("obs", "final_obs", "initial/sample"):
+        parent, _, name = folder.rpartition("/")
+        groups[folder] = hdf5.put_group(groups[parent], name)
+    for path, array in arrays.items():
+        folder, _, name = path.rpartition("/")
+        hdf5.put_array(_folder(groups, folder), name, array)
+
+
+def _folder(groups: dict[str, h5py.h5g.GroupID], path: str) -> h5py.h5g.GroupID:
+    """Return a group of a demo, made with those above it if it is not there."""
+    if path not in groups:
+        parent, _, name = path.rpartition("/")
+        groups[path] = hdf5.put_group(_folder(groups, parent), name)
+    return groups[path]
 
 
 def _copy(file: h5py.File, sources: Sequence[Source]) -> None:
@@ -123,3 +143,16 @@ def _put_masks(file: h5py.File, masks: Mapping[str, Sequence[int]]) -> None:
     group = hdf5.put_group(file.id, "mask")
     for name, demos in masks.items():
         hdf5.put_array(group, name, np.array([f"demo_{i}".encode() for i in demos], dtype=np.bytes_))
+
+
+def _put_statistics(file: h5py.File, found: Mapping[str, Statistics]) -> None:
+    group = hdf5.put_group(file.id, "stats")
+    for task, statistics in found.items():
+        if not statistics.count:
+            continue
+        inside = hdf5.put_group(group, _plain(task))
+        hdf5.put_attributes(inside, {"count": statistics.count})
+        groups = {"": inside}
+        for path, values in statistics.result().items():
+            for kind, array in values.items():
+                hdf5.put_array(_folder(groups, path), kind, array)

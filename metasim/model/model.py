@@ -51,6 +51,11 @@ class Model:
             raise InvalidModel("the visual model has other bodies or joints than the physical one")
         return model
 
+    @functools.cached_property
+    def assets(self) -> dict[str, str]:
+        """``"mesh/<name>"`` and ``"hfield/<name>"`` to a hash of what the physical model has of it."""
+        return asset_digests(self.mj)
+
 
 def compile_spec(spec: mujoco.MjSpec) -> mujoco.MjModel:
     """Compile a specification, turning MuJoCo's complaint into one of ours.
@@ -91,4 +96,25 @@ def model_digest(model: mujoco.MjModel) -> str:
                 digest.update(name.encode() + np.ascontiguousarray(value).tobytes())
             elif owner is model.opt and isinstance(value, (int, float)):
                 digest.update(f"{name}={value!r}".encode())
+    return digest.hexdigest()
+
+
+def asset_digests(model: mujoco.MjModel) -> dict[str, str]:
+    """Return ``"mesh/<name>"`` and ``"hfield/<name>"`` to a hash of what the model has of it, after compiling."""
+    found: dict[str, str] = {}
+    for i in range(model.nmesh):
+        mesh = model.mesh(i)
+        vertices = model.mesh_vert[mesh.vertadr[0] : mesh.vertadr[0] + mesh.vertnum[0]]
+        faces = model.mesh_face[mesh.faceadr[0] : mesh.faceadr[0] + mesh.facenum[0]]
+        found[f"mesh/{mesh.name or i}"] = _blake(vertices, faces)
+    for i in range(model.nhfield):
+        field = model.hfield(i)
+        found[f"hfield/{field.name or i}"] = _blake(field.size, field.data)
+    return dict(sorted(found.items()))
+
+
+def _blake(*arrays: Array) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

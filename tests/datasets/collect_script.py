@@ -1,7 +1,8 @@
 """What test_interruption.py runs, kills and runs again: a collection in a process of its own.
 
 Its argument is the configuration as JSON. The policy "deadly" kills its process when it meets the episode that the
-environment variable DEADLY_EPISODE names, once.
+environment variable DEADLY_EPISODE names, once; a process that writes the file whose draft begins with DEADLY_WRITE is
+killed when half of it is written, once.
 """
 
 import json
@@ -13,6 +14,7 @@ from typing import Any
 
 from metasim.core.policy import POLICIES
 from metasim.datasets import CollectConfig, Progress, collect
+from metasim.work import files
 
 
 class Deadly:
@@ -31,6 +33,16 @@ class Deadly:
         return self._expert.act(observation)
 
 
+def killed_while_writing(path: Path, flush: Any = files._flush) -> None:
+    """Cut the draft in half and kill the process that writes it; flush all others."""
+    mark = Path(os.environ["DEADLY_MARK"])
+    if path.name.startswith(os.environ["DEADLY_WRITE"]) and not mark.exists():
+        mark.touch()
+        os.truncate(path, path.stat().st_size // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+    flush(path)
+
+
 def tell(progress: Progress) -> None:
     """Say how far it is, for who wants to kill it."""
     sys.stdout.write(f"{progress.task} {progress.done}\n")
@@ -38,6 +50,8 @@ def tell(progress: Progress) -> None:
 
 
 POLICIES.register("deadly", Deadly)
+if "DEADLY_WRITE" in os.environ:
+    files._flush = killed_while_writing  # in workers too, which import this file
 
 if __name__ == "__main__":
     collect(CollectConfig(**json.loads(sys.argv[1])), tell)

@@ -1,7 +1,10 @@
 """A short collection that several tests look at, and a policy that fails every third episode."""
 
+import resource
 import shutil
-from collections.abc import Iterator, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,3 +50,21 @@ def collected(tmp_path_factory: pytest.TempPathFactory) -> CollectConfig:
 def copy(collected: CollectConfig, tmp_path: Path) -> Iterator[Path]:
     """A copy of that dataset, to be spoilt."""
     yield Path(shutil.copy(collected.out, tmp_path / "copy.h5"))
+
+
+@pytest.fixture
+def largest_file() -> Callable[[int], AbstractContextManager[None]]:
+    """Lets no file grow beyond so many bytes, as a full disk would."""
+
+    @contextmanager
+    def limited(limit: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            signal.signal(signal.SIGXFSZ, handler)
+
+    return limited

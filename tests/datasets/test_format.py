@@ -1,5 +1,6 @@
 """The file format: what is written is what is read, robomimic's layout, and refusal of everything else."""
 
+import hashlib
 import json
 import shutil
 import time
@@ -87,7 +88,8 @@ def test_what_is_written_is_what_is_read(tmp_path_factory: pytest.TempPathFactor
         read = data.episode(0).load()
         assert data.header.tasks == {"suite/any-v0": task}
         assert data.header.total == episode.info.num_samples
-    assert read.info == episode.info
+    assert replace(read.info, sha256="") == episode.info
+    assert read.info.sha256 == hand_made_digest(folder / "out.h5")
     for name in ARRAYS:
         same(getattr(read, name), getattr(episode, name))
     for name in ("obs", "final_obs", "sample"):
@@ -100,9 +102,26 @@ def test_what_is_written_is_what_is_read(tmp_path_factory: pytest.TempPathFactor
 
 def write(folder: Path, episode: Episode, task: TaskInfo) -> Path:
     (folder / "part.h5").write_bytes(writer.part_bytes(episode, task))
-    source = writer.Source(path=folder / "part.h5", group=writer.PART, info=episode.info)
+    source = writer.Source(path=folder / "part.h5", group=writer.PART)
     writer.write_dataset(folder / "out.h5", [source], {episode.info.task: task}, {"numpy": "2"}, [{}])
     return folder / "out.h5"
+
+
+def hand_made_digest(path: Path) -> str:
+    """What the format's description says, with plain h5py."""
+    with h5py.File(path, "r") as opened:
+        return digest_of(opened["data/demo_0"])
+
+
+def digest_of(demo: Any) -> str:
+    plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in demo.attrs.items()} | {"sha256": ""}
+    arrays: dict[str, Any] = {}
+    demo.visititems(lambda name, item: arrays.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    said = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = np.asarray(arrays[name])
+        said.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode() + array.tobytes())
+    return said.hexdigest()
 
 
 def same(a: Any, b: Any) -> None:
@@ -174,6 +193,14 @@ def attribute(where: str, name: str, value: Any) -> Callable[[Any], None]:
     return lambda file: file[where].attrs.__setitem__(name, value)
 
 
+def resealed(where: str, name: str, value: Any) -> Callable[[Any], None]:
+    def act(file: Any) -> None:
+        file[where].attrs[name] = value
+        file[where].attrs["sha256"] = digest_of(file[where])
+
+    return act
+
+
 def put(row: int, value: float) -> Callable[[Any], Any]:
     def change(array: Any) -> Any:
         array[row] = value
@@ -217,7 +244,9 @@ SPOILT = {
     "lost": (lambda f: f["data/demo_0"].attrs.__delitem__("seed"), "demo_0: attribute 'seed'.*missing"),
     "task": (attribute("data/demo_0", "task", "a/b-v0"), "demo_0: task 'a/b-v0' is not in"),
     "digest": (attribute("data/demo_0", "model_digest", "x"), "demo_0: model digest"),
-    "twin": (attribute("data/demo_1", "episode", 0), "demo_1 is the same episode as demo_0"),
+    "tampered": (attribute("data/demo_1", "instruction", "other"), "demo_1: its content is not what its digest"),
+    "stray": (lambda f: f["data/demo_1"].create_dataset("more", data=1), r"demo_1 holds \['more'\]"),
+    "twin": (resealed("data/demo_1", "episode", 0), "demo_1 is the same episode as .*demo_0"),
     "mask": (swap("mask/metaworld.reach-v3", lambda a: np.array([b"demo_9"])), "mask 'metaworld.reach-v3'"),
     "soft link": (link("data/demo_0/rewards", h5py.SoftLink("/data/demo_1/rewards")), "no dataset 'rewards'"),
     "file link": (link("data/demo_0/obs", h5py.ExternalLink("b.h5", "/")), "demo_0: no group 'obs'"),

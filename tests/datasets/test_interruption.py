@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -50,9 +51,14 @@ def published(out: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
 
-def test_a_killed_collection_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """What an uninterrupted collection writes."""
+    return collect(BASE.replace(out=tmp_path_factory.mktemp("whole") / "whole.h5", worlds=4)).read_bytes()
+
+
+def test_a_killed_collection_goes_on_to_the_same_bytes(whole: bytes, tmp_path: Path) -> None:
     """Killed at random moments, with one worker and with two; finished with another number of worlds."""
-    whole = collect(BASE.replace(out=tmp_path / "whole.h5", worlds=4)).read_bytes()
     config, luck = BASE.replace(out=tmp_path / "demos.h5"), random.Random(2)
     kill_after(config, luck.randint(1, 4), luck.uniform(0, 0.05))
     before = published(config.out)
@@ -63,7 +69,7 @@ def test_a_killed_collection_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     (tmp_path / ".demos.h5.0badcafe.tmp").write_bytes(b"what a kill in the last merge leaves")
     assert collect(config.replace(worlds=2)).read_bytes() == whole
     left = sorted(p.name for p in tmp_path.iterdir())
-    assert left == [f"{name}.h5{more}" for name in ("demos", "whole") for more in ("", ".log.json")]
+    assert left == ["demos.h5", "demos.h5.log.json"]
 
 
 def test_a_killed_worker_costs_its_own_episodes_only(tmp_path: Path) -> None:
@@ -78,6 +84,66 @@ def test_a_killed_worker_costs_its_own_episodes_only(tmp_path: Path) -> None:
     start(config.replace(workers=1, worlds=5), **deadly).communicate(timeout=120)
     with h5py.File(config.out) as file:
         assert len(file["data"]) == 10  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("draft", "workers", "finished"),
+    [
+        (".000002.h5.", 2, range(5, 10)),  # a worker, in one of its episodes: those of the other are finished
+        (".demos.h5.", 1, range(10, 11)),  # the process itself, in the merge
+    ],
+)
+def test_a_kill_in_the_middle_of_a_write_leaves_nothing_half_written(
+    draft: str, workers: int, finished: range, whole: bytes, tmp_path: Path
+) -> None:
+    config = BASE.replace(out=tmp_path / "demos.h5", workers=workers)
+    deadly = {"DEADLY_WRITE": draft, "DEADLY_MARK": str(tmp_path / "mark")}
+    process = start(config, **deadly)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == -signal.SIGKILL if workers == 1 else "killed by SIGKILL" in err
+    (half,) = tmp_path.rglob("*.tmp")
+    assert half.name.startswith(draft)
+    with pytest.raises(OSError, match="truncated|unable to open"):
+        h5py.File(half)
+    assert not config.out.exists()
+    assert len(published(config.out)) in finished
+    assert collect(config.replace(workers=1, worlds=3)).read_bytes() == whole
+    assert not list(tmp_path.rglob("*.tmp")) and not config.out.with_name("demos.h5.parts").exists()
+
+
+@pytest.mark.parametrize(
+    "size_kb", [pytest.param(500, id="parts"), pytest.param(1700, id="merge", marks=pytest.mark.slow)]
+)
+def test_a_disk_that_is_full_and_then_larger(size_kb: int, whole: bytes, tmp_path: Path) -> None:
+    """A file system of its own in memory: too small for the episodes, or for the file made of them."""
+    disk, ran = tmp_path / "disk", tmp_path / "ran"
+    disk.mkdir()
+    config = BASE.replace(out=disk / "demos.h5")
+    script = f"""
+        mount -t tmpfs -o size={size_kb}k none {disk} || exit 77
+        run() {{ "{sys.executable}" "{SCRIPT}" "$CONFIG"; }}
+        run 2> {ran}.err; echo $? > {ran}.code
+        (cd {disk} && find . -type f) > {ran}.files
+        mount -o remount,size=20m {disk}
+        run && cp {config.out} {ran}.h5
+    """
+    environment = {**os.environ, "CONFIG": json.dumps(asdict(config), default=str)}
+    command = ["unshare", "--map-root-user", "--mount", "sh", "-c", script]
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no unshare, to mount a small file system")
+    if done.returncode == 77 or "unshare failed" in done.stderr:
+        pytest.skip(f"this machine lets nobody mount a small file system: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "ran.code").read_text() == "1\n"
+    said = (tmp_path / "ran.err").read_text()
+    assert "DatasetError: cannot write" in said and "No space left on device. Nothing that was finished is lost" in said
+    files = (tmp_path / "ran.files").read_text().split()
+    assert not [name for name in files if name.endswith(".tmp")]
+    parts = [name for name in files if name.endswith(".h5")]
+    assert len(parts) == 10 if size_kb > 1000 else 0 < len(parts) < 10
+    assert (tmp_path / "ran.h5").read_bytes() == whole
 
 
 @pytest.mark.slow

@@ -57,6 +57,30 @@ def test_all_episodes_are_wanted_when_all_are_kept(wanted: int, known: set[int])
     assert plan(dict.fromkeys(range(20), INFO), config) == (list(range(wanted)), [])
 
 
+@given(
+    st.integers(1, 6),
+    st.sampled_from(["successes", "all"]),
+    st.integers(0, 2**32),
+    st.sets(st.integers(0, 30)),
+    st.sets(st.integers(0, 30)),
+)
+def test_where_only_some_indices_can_be_run_the_first_of_them_are_chosen(
+    wanted: int, keep: str, seed: int, some: set[int], known: set[int]
+) -> None:
+    outcomes, given = np.random.default_rng(seed).random(31) < 0.5, sorted(some)
+    expected = [i for i in given if outcomes[i] or keep == "all"][:wanted]
+    config = BASE.replace(episodes=wanted, keep=keep)
+    found = {i: INFO if outcomes[i] or keep == "all" else None for i in known}
+    for _ in range(40):
+        chosen, missing = plan(found, config, given)
+        if not missing:
+            break
+        assert set(missing) <= some - set(found)
+        found |= {i: INFO if outcomes[i] or keep == "all" else None for i in missing}
+    assert missing is None or chosen == expected  # None: ten failures in a row for each episode asked for
+    assert missing is not None or len(given) >= 10 * wanted
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -81,5 +105,5 @@ def test_workers_worlds_and_the_file_are_no_arguments_of_a_dataset() -> None:
     other = BASE.replace(workers=3, worlds=5, out=Path("y.h5"))
     assert other.arguments() == BASE.arguments()
     for name, value in {"tasks": ("c",), "backend": "b", "policy": "p", "episodes": 3, "seed": 1, "split": "test",
-                        "keep": "all", "tail": None, "horizon": 9}.items():  # fmt: skip
+                        "keep": "all", "tail": None, "horizon": 9, "goals": "g"}.items():  # fmt: skip
         assert BASE.replace(**{name: value}).arguments() != BASE.arguments()

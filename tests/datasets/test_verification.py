@@ -1,5 +1,7 @@
 """Replaying: bit-identical where it must be, and every kind of tampering found, with the step."""
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,7 +90,7 @@ def test_tampering_is_found_with_its_step(
     verdict = verify(copy)
     good, bad, last = verdict.episodes
     assert not verdict.ok and good.bit_identical and last.bit_identical
-    assert not bad.bit_identical
+    assert good.intact and not bad.intact and not bad.bit_identical
     assert (bad.first_drift_step, bad.drifted) == (length if step is None else step, drifted)
     assert bad.max_drift > 0 or drifted == "sample"
 
@@ -122,8 +124,69 @@ def test_a_task_that_is_not_installed_is_refused(copy: Path) -> None:
         data.attrs["tasks"] = data.attrs["tasks"].replace("reach-v3", "reach-v9")
         for demo in data.values():
             demo.attrs["task"] = "metaworld/reach-v9"
-    with pytest.raises(DatasetError, match=r"copy.h5: demo_0 .* not installed: .*metaworld/reach-v3"):
-        verify(copy)
+    verdict = verify(copy)
+    assert not verdict.ok
+    assert all(
+        re.search(r"not installed: .*metaworld/reach-v9.*metaworld/reach-v3", check.failure)
+        for check in verdict.episodes
+    )
+
+
+def test_a_damaged_episode_does_not_keep_the_others_from_being_replayed(copy: Path) -> None:
+    with h5py.File(copy, "r+") as file:
+        del file["data/demo_1/rewards"]
+        file["data/demo_2/actions"][3] = 7.0  # type: ignore[index]
+    good, lost, large = verify(copy).episodes
+    assert good.bit_identical
+    assert "demo_1: no dataset 'rewards'" in lost.failure
+    assert "demo_2: actions must lie in [-1, 1]" in large.failure
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda f: f["stats/metaworld.reach-v3/actions/std"].__setitem__(0, 99.0), "statistics of metaworld/reach-v3"),
+        (lambda f: f.__delitem__("stats"), "statistics of metaworld/reach-v3"),
+        (lambda f: f["data"].attrs.__setitem__("collections", "[]"), "attributes of /data were changed"),
+    ],
+)
+def test_changed_statistics_and_headers_are_found(spoil: Callable[[Any], None], words: str, copy: Path) -> None:
+    with h5py.File(copy, "r+") as file:
+        spoil(file)
+    verdict = verify(copy)
+    assert not verdict.ok and words in verdict.notes[0]
+    assert verdict.bit_identical == 3
+
+
+def test_one_episode_that_cannot_begin_does_not_keep_the_others_from_being_replayed(copy: Path) -> None:
+    with h5py.File(copy, "r+") as file:
+        file["data/demo_1"].attrs["split"] = "bogus"
+    good, odd, last = verify(copy).episodes
+    assert good.bit_identical and last.bit_identical
+    assert "cannot be replayed: split must be" in odd.failure
+
+
+def test_another_end_is_no_bit_identity(copy: Path) -> None:
+    with h5py.File(copy, "r+") as file:
+        demo: Any = file["data/demo_1"]
+        demo["terminated"][-1], demo["truncated"][-1] = True, False
+    assert verify(copy).episodes[1].drifted == "terminated"
+
+
+def test_other_versions_and_scenes_are_named(copy: Path) -> None:
+    with h5py.File(copy, "r+") as file:
+        data: Any = file["data"]
+        data.attrs["versions"] = data.attrs["versions"].replace('"mujoco": "', '"mujoco": "0')
+        tasks = json.loads(data.attrs["tasks"])
+        tasks[REACH]["model_digest"] = "another"
+        tasks[REACH]["assets"]["mesh/l6"] = "another"
+        data.attrs["tasks"] = json.dumps(tasks)
+        for demo in data.values():
+            demo.attrs["model_digest"] = "another"
+    header, versions, scene = verify(copy).notes
+    assert header.startswith("the attributes of /data were changed")
+    assert versions.startswith("recorded with mujoco 0")
+    assert scene.startswith(f"the scene of {REACH}") and "mesh/l6" in scene
 
 
 def test_an_engine_that_is_not_there_is_refused(collected: CollectConfig) -> None:
@@ -189,7 +252,7 @@ def test_files_that_do_not_belong_together_are_refused(
 
 
 def test_episodes_that_occur_twice_are_refused(collected: CollectConfig, copy: Path, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"demo_0 of .*copy.h5 is the same episode as demo_0 of .*reach.h5"):
+    with pytest.raises(DatasetError, match=r"copy.h5: demo_0 is the same episode as .*reach.h5: demo_0"):
         merge([collected.out, copy], tmp_path / "out.h5")
     with pytest.raises(DatasetError, match="nothing to merge"):
         merge([], tmp_path / "out.h5")
