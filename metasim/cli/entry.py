@@ -26,11 +26,20 @@ VERBS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "verify": ("metasim.cli.data:Verify", "replay a dataset and say whether it holds"),
         "merge": ("metasim.cli.data:Merge", "several datasets into one"),
         "inspect": ("metasim.cli.data:Inspect", "what a dataset holds"),
+        "split": ("metasim.cli.dataset_tools:Split", "a dataset into parts such as train and valid"),
+        "filter": ("metasim.cli.dataset_tools:Filter", "some episodes of a dataset into a new one"),
+        "diff": ("metasim.cli.dataset_tools:Diff", "what differs between two datasets"),
+        "render-dataset": ("metasim.cli.dataset_tools:RenderDataset", "a dataset with pictures of its recorded states"),
         "train": ("metasim.cli.train:Train", "a policy, with SAC or PPO"),
+        "offline": (
+            "metasim.cli.offline:Offline",
+            "offline data of a meta-RL family: a training, and files by quality",
+        ),
         "eval": ("metasim.cli.evaluation:Eval", "success of a policy, every episode in a results file"),
         "report": ("metasim.cli.evaluation:Report", "results files into one page a person can read"),
+        "compare": ("metasim.cli.compare:Compare", "results files against each other, with exact tests"),
         "robots": ("metasim.cli.robots:Robots", "the robots on one sheet, or as a table"),
-        "convert": ("metasim.cli.convert:Convert", "a URDF robot into an MJCF that plain MuJoCo loads"),
+        "convert": ("metasim.cli.convert:Convert", "a URDF robot into an MJCF, or datasets to and from other projects"),
         "demo": ("metasim.cli.demo:Demo", "all of it on ten tasks in both engines, in minutes"),
         "doctor": ("metasim.cli.doctor:Doctor", "what this machine has, and what it lacks"),
         "check-backend": ("metasim.cli.engines:CheckBackend", "hold an engine against the contract"),
@@ -76,14 +85,14 @@ def _run(words: list[str]) -> int:
 def _parse_and_run(verb: str, words: list[str]) -> int:
     import tyro
 
+    from metasim.cli.options import task_modules, with_sizes
+
     module, _, name = VERBS[verb][0].partition(":")
     kind = getattr(importlib.import_module(module), name)
     try:
-        command = tyro.cli(kind, prog=f"metasim {verb}", args=words, config=(tyro.conf.FlagCreatePairsOff,))
+        command = tyro.cli(kind, prog=f"metasim {verb}", args=with_sizes(words), config=(tyro.conf.FlagCreatePairsOff,))
     except SystemExit as end:  # tyro has said why
         return end.code if isinstance(end.code, int) else OK if end.code is None else USAGE
-    from metasim.cli.options import task_modules
-
     with task_modules(getattr(command, "task_module", ())):
         return command.run()
 

@@ -24,12 +24,15 @@ from metasim.cli.options import (
 )
 from metasim.cli.output import as_json, note, plain, stdout_kept, table
 from metasim.cli.progress import Bars
+from metasim.cli.scaling import MaybeRay
 from metasim.core.errors import InvalidConfig
 
 if TYPE_CHECKING:
     from metasim.benchmarks import Results
+    from metasim.benchmarks.report import Filmstrip, Video
 
 Split = Annotated[str, tyro.conf.arg(metavar="train|test")]
+MediaFolders = Annotated[tuple[Path, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FOLDER")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +43,8 @@ class Eval:
 
     Args:
         tasks: Task ids, globs such as 'metaworld/*', or protocols such as MT10.
-        policy: Name of the policy (expert, noisy-expert, random, zero), or a file or folder that train wrote.
+        policy: Name of the policy, with parameters if it takes any, as in noisy-expert:sigma=0.2 (`metasim list
+            policies` says which), a file or folder that train wrote, or replay:FILE for a dataset's actions.
         backend: Engine.
         episodes: Episodes per task.
         seed: Root seed.
@@ -48,6 +52,8 @@ class Eval:
         horizon: Steps until an episode is cut off; each task's own if not given.
         workers: Processes; the results do not depend on it.
         worlds: Worlds stepped together in a process; the results do not depend on it.
+        ray: Run it on Ray: on --workers CPUs started here, or --workers at a time on a cluster at an address; the
+            results do not depend on it.
         goals: A protocol, whose goals for the seed the episodes have, one after another; drawn for each if not given.
         out: Results file (JSON).
         task_module: A file that registers tasks; may be given several times.
@@ -63,6 +69,7 @@ class Eval:
     horizon: MaybeInt = None
     workers: int = 1
     worlds: int = 16
+    ray: MaybeRay = None
     goals: MaybeStr = None
     out: MaybeOut = None
     task_module: TaskModules = ()
@@ -84,11 +91,12 @@ class Eval:
                 horizon=self.horizon,
                 workers=self.workers,
                 worlds=self.worlds,
+                ray=self.ray,
                 goals=None if self.goals is None else protocol_id(self.goals),
             )
             results = finished(self.out, config.resolved())
             if results is None:
-                with Bars() as bars:
+                with Bars(tasks=len(config.tasks)) as bars:
                     results = evaluate(config, bars)
                 if self.out:
                     save(results, self.out)
@@ -109,6 +117,10 @@ class Report:
         out: The page.
         title: Its heading.
         pictures: Draw each task in each engine as well, which takes a second each.
+        filmstrips: Run the first so many unsolved episodes of each task, engine and policy again, and show them.
+        videos: Run the first so many starts of each task again, and show every engine and policy side by side; needs
+            the extra 'video'.
+        media: A folder of filmstrips and videos that a protocol wrote; may be given several times.
         task_module: A file that registers tasks; may be given several times.
     """
 
@@ -116,6 +128,9 @@ class Report:
     out: Out
     title: str = "Success of policies"
     pictures: bool = False
+    filmstrips: int = 0
+    videos: int = 0
+    media: MediaFolders = ()
     task_module: TaskModules = ()
 
     def run(self) -> int:
@@ -125,13 +140,47 @@ class Report:
         if not self.results:
             raise InvalidConfig("name at least one results file, as `metasim eval --out` writes them")
         results = merge(load(path) for path in self.results)
+        for name in ("filmstrips", "videos"):
+            if getattr(self, name) < 0:
+                raise InvalidConfig(f"--{name} is a number of episodes, 0 or more; got {getattr(self, name)}")
         with stdout_kept():
+            media, remarks = self._films(results)
             pictures, notes = draw(results) if self.pictures else ({}, [])
             words = instructions(results)
-        command = " ".join(["metasim report", *map(str, self.results), "-o", str(self.out)])
-        write_report(results, self.out, pictures, notes=notes, instructions=words, command=command, title=self.title)
+        write_report(
+            results,
+            self.out,
+            pictures,
+            notes=[*notes, *remarks],
+            media=media,
+            instructions=words,
+            command=self._command(),
+            title=self.title,
+        )
         plain(str(self.out))
         return 0
+
+    def _films(self, results: Results) -> tuple[list[Filmstrip | Video], list[str]]:
+        """Return what is in the folders, what was drawn anew, and what a reader must know of it."""
+        from metasim.benchmarks.report import filmstrips, load_media, side_by_side
+
+        media, notes = [item for folder in self.media for item in load_media(folder)], list[str]()
+        for draw_films, name in ((filmstrips, "filmstrips"), (side_by_side, "videos")):
+            if count := getattr(self, name):
+                with Bars("episodes") as bars:
+                    found = draw_films(
+                        results, count, report=lambda k, n, task, name=name: bars.show(name, k / n, task)
+                    )
+                media += found.media
+                notes += found.notes
+        return media, notes
+
+    def _command(self) -> str:
+        """Return the command line that makes this page again."""
+        words = ["metasim report", *map(str, self.results), "-o", str(self.out)]
+        words += ["--pictures"] if self.pictures else []
+        words += [f"--{name} {count}" for name in ("filmstrips", "videos") if (count := getattr(self, name))]
+        return " ".join([*words, *(f"--media {folder}" for folder in self.media)])
 
 
 def finished(path: Path | None, resolved: Mapping[str, Any]) -> Results | None:

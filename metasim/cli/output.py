@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import sys
 from collections.abc import Generator, Mapping, Sequence
@@ -62,18 +63,22 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 def as_json(data: Any) -> None:
-    """Write data as JSON to standard output."""
-    plain(json.dumps(data, indent=1, default=_plain_data))
+    """Write data as JSON to standard output: infinite numbers as ``"inf"``, and null for those that are none."""
+    plain(json.dumps(_plain_data(data), indent=1, allow_nan=False))
 
 
 def _plain_data(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return dict(value)
+        return {name: _plain_data(inner) for name, inner in value.items()}
     if isinstance(value, (set, frozenset)):
-        return sorted(value)
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    return str(value)
+        value = sorted(value)
+    if isinstance(value, (list, tuple)):
+        return [_plain_data(inner) for inner in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None if math.isnan(value) else str(float(value))
+    if value is None or isinstance(value, (str, int)):
+        return value
+    return _plain_data(value.tolist()) if hasattr(value, "tolist") else str(value)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from metasim.cli.options import MaybeOut
+from metasim.cli.options import MaybeOut, Size
 from metasim.cli.output import as_json, note, plain, stdout_kept, table
 from metasim.cli.progress import Bars
 from metasim.core.errors import InvalidConfig, MissingDependency
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from metasim.core.scene import Scene
     from metasim.core.task import Task
 
-Size = Annotated[tuple[int, int], tyro.conf.arg(metavar="WIDTH HEIGHT")]
 Names = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="ROBOT...")]
 FOV = 0.6  # rad
 DIRECTION = (0.77, 0.55, 0.5)  # of the camera, seen from the robot
