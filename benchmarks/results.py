@@ -2,14 +2,18 @@
 
 Equal results have equal bytes, so nothing that differs between two runs of one protocol may stand in them:
 no clock, host, path, worker count or batch size. Those belong in a sidecar.
+
+Schema 2 adds to schema 1, which is still read, what a benchmark of generalization needs: the version and digest of
+the protocol, and of an episode its condition (level, factor, value) and the variation that was sampled for it.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,86 +22,31 @@ from metasim.benchmarks.checking import (
     InvalidResults,
     check_fields,
     freeze,
-    is_count,
-    is_number,
     is_text,
     thaw,
 )
+from metasim.benchmarks.condition import Condition
+from metasim.benchmarks.episode import CELL_FIELDS, EPISODE_FIELDS, EpisodeResult, Key, described, row_of
 from metasim.work import write_atomically
 
-SCHEMA = "metasim.results/1"
-Key = tuple[str, str, str, int, int]  # task, backend, policy, seed, episode
+SCHEMA, OLD_SCHEMA = "metasim.results/2", "metasim.results/1"
 
 _TEXT = (is_text, "a non-empty string")
-_COUNT = (is_count, "an integer of 0 or more")
-_BOOL = (lambda v: isinstance(v, bool), "true or false")
-EPISODE_FIELDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
-    "task": _TEXT,
-    "backend": _TEXT,
-    "policy": _TEXT,
-    "seed": _COUNT,
-    "episode": _COUNT,
-    "success_any": _BOOL,
-    "success_last": _BOOL,
-    "first_success_step": (lambda v: v is None or is_count(v), "an integer of 0 or more, or null"),
-    "episode_return": (is_number, "a finite number"),
-    "length": _COUNT,
-    "error": (lambda v: v is None or is_text(v), "a non-empty string, or null"),
-}
+_WORD = (lambda v: isinstance(v, str), "a string")
+_TREE = (lambda v: isinstance(v, Mapping), "an object")
 RESULTS_FIELDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
-    "schema": (lambda v: v == SCHEMA, repr(SCHEMA)),
+    "schema": (lambda v: v in (SCHEMA, OLD_SCHEMA), repr(SCHEMA)),
     "protocol": _TEXT,
-    "config": (lambda v: isinstance(v, Mapping), "an object"),
+    "config": _TREE,
     "episodes": (lambda v: isinstance(v, (list, tuple)), "a list of episodes"),
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class EpisodeResult:
-    """One evaluated episode.
-
-    Args:
-        task: Task id, for example ``"metaworld/reach-v3"``.
-        backend: Engine name.
-        policy: Policy name.
-        seed: Root seed of the episode.
-        episode: Index of the episode under that seed.
-        success_any: Whether the task was solved at any step.
-        success_last: Whether it was solved at the last step.
-        first_success_step: Steps taken when it was first solved (0: at reset), or ``None``.
-        episode_return: Sum of rewards.
-        length: Steps taken.
-        error: What the engine reported when it gave the episode up; such an episode is not solved at the last
-            step.
-
-    Raises:
-        InvalidResults: A field has the wrong type, or two fields contradict each other.
-    """
-
-    task: str
-    backend: str
-    policy: str
-    seed: int
-    episode: int
-    success_any: bool
-    success_last: bool
-    first_success_step: int | None
-    episode_return: float
-    length: int
-    error: str | None = None
-
-    def __post_init__(self) -> None:
-        row = {name: getattr(self, name) for name in EPISODE_FIELDS}
-        check_fields(row, EPISODE_FIELDS, "EpisodeResult")
-        object.__setattr__(self, "episode_return", float(self.episode_return) + 0.0)  # -0.0 becomes 0.0
-        problem = _contradiction(self)
-        if problem:
-            raise InvalidResults(f"EpisodeResult: {problem}")
-
-    @property
-    def key(self) -> Key:
-        """What names the episode: (task, backend, policy, seed, episode)."""
-        return (self.task, self.backend, self.policy, self.seed, self.episode)
+PROTOCOL_FIELDS: Mapping[str, tuple[Callable[[object], bool], str]] = {  # since schema 2; left out where empty
+    "protocol_version": _WORD,
+    "protocol_sha256": (
+        lambda v: isinstance(v, str) and re.fullmatch("([0-9a-f]{64})?", v) is not None,
+        "64 hexadecimal digits, or an empty string",
+    ),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,10 +54,12 @@ class Results:
     """Episodes of one protocol, sorted by :attr:`EpisodeResult.key`.
 
     Args:
-        schema: Always ``"metasim.results/1"``.
-        protocol: Name and version of the protocol.
+        schema: Always ``"metasim.results/2"``.
+        protocol: Name of the protocol.
         config: The whole resolved configuration, versions included; plain JSON values.
         episodes: The episodes, in any order; stored sorted.
+        protocol_version: Its version, where the name does not say it.
+        protocol_sha256: Digest of the frozen protocol's file, where it has one.
 
     Raises:
         InvalidResults: A field has the wrong type, the configuration holds something JSON cannot, or an
@@ -119,35 +70,47 @@ class Results:
     protocol: str
     config: Mapping[str, Any]
     episodes: tuple[EpisodeResult, ...]
+    protocol_version: str = ""
+    protocol_sha256: str = ""
 
     def __post_init__(self) -> None:
-        check_fields({n: getattr(self, n) for n in RESULTS_FIELDS}, RESULTS_FIELDS, "Results")
+        known = {**RESULTS_FIELDS, **PROTOCOL_FIELDS}
+        check_fields({n: getattr(self, n) for n in known}, known, "Results")
+        object.__setattr__(self, "schema", SCHEMA)
         stranger = next((e for e in self.episodes if not isinstance(e, EpisodeResult)), None)
         if stranger is not None:
             raise InvalidResults(f"Results.episodes: expected EpisodeResult, got {type(stranger).__name__}")
         episodes = tuple(sorted(self.episodes, key=lambda e: e.key))
         for first, second in zip(episodes, episodes[1:], strict=False):
             if first.key == second.key:
-                raise InvalidResults(f"episode {_name(first)} occurs twice; merge() joins overlapping results")
+                raise InvalidResults(f"episode {described(first)} occurs twice; merge() joins overlapping results")
         object.__setattr__(self, "episodes", episodes)
         object.__setattr__(self, "config", freeze(self.config, "Results.config"))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by content: a read-only mapping does not pickle."""
-        return (
-            partial(Results, protocol=self.protocol, config=thaw(self.config), episodes=self.episodes),
-            (),
+        said = {"protocol": self.protocol, "config": thaw(self.config), "episodes": self.episodes}
+        return (partial(Results, **said, **{name: getattr(self, name) for name in PROTOCOL_FIELDS}), ())
+
+    def only(self, *, backend: str = "", policy: str = "", condition: Condition | None = None) -> Results:
+        """Return results with the episodes of an engine, a policy or a condition alone; the rest is the same."""
+        kept = tuple(
+            e
+            for e in self.episodes
+            if backend in ("", e.backend) and policy in ("", e.policy) and condition in (None, e.condition)
         )
+        return replace(self, episodes=kept)
 
     def to_bytes(self) -> bytes:
         """Return the canonical JSON: sorted keys, ASCII, one episode a line; equal results, equal bytes."""
-        rows = ",\n  ".join(_line(vars(e)) for e in self.episodes)
+        rows = ",\n  ".join(_line(row_of(e)) for e in self.episodes)
         listed = f"[\n  {rows}\n ]" if rows else "[]"
         config = json.dumps(thaw(self.config), sort_keys=True, allow_nan=False, indent=1).replace("\n", "\n ")
         fields = {
             "config": config,
             "episodes": listed,
             "protocol": _line(self.protocol),
+            **{name: _line(text) for name in sorted(PROTOCOL_FIELDS) if (text := getattr(self, name))},
             "schema": _line(SCHEMA),
         }
         body = ",\n".join(f' "{name}": {text}' for name, text in fields.items())
@@ -187,19 +150,26 @@ def parse(data: bytes, where: str = "results") -> Results:
         raise InvalidResults(f"{where}: not a JSON text file: byte {error.start} is not UTF-8") from error
     except (ValueError, RecursionError) as error:
         raise InvalidResults(f"{where}: not a results file: {error}") from error
-    if isinstance(tree, dict) and tree.get("schema", SCHEMA) != SCHEMA:  # first: all else may differ too
-        raise InvalidResults(f"{where}.schema: expected {SCHEMA!r}, got {tree['schema']!r}")
-    check_fields(tree, RESULTS_FIELDS, where)
+    schema = tree.get("schema", SCHEMA) if isinstance(tree, dict) else SCHEMA
+    if schema not in (SCHEMA, OLD_SCHEMA):  # first: all else may differ too
+        raise InvalidResults(
+            f"{where}.schema: expected {SCHEMA!r} or the older {OLD_SCHEMA!r}, got {schema!r};"
+            " this metasim reads no other: use the version that wrote the file, or a newer one"
+        )
+    cell, frozen = ((), ()) if schema == OLD_SCHEMA else (CELL_FIELDS, PROTOCOL_FIELDS)
+    check_fields(tree, {**RESULTS_FIELDS, **{n: PROTOCOL_FIELDS[n] for n in frozen}}, where, optional=tuple(frozen))
     episodes: list[EpisodeResult] = []
+    fields = {**EPISODE_FIELDS, **{n: CELL_FIELDS[n] for n in cell}}
     for index, row in enumerate(tree["episodes"]):
         spot = f"{where}.episodes[{index}]"
-        check_fields(row, EPISODE_FIELDS, spot, optional=("error",))
+        check_fields(row, fields, spot, optional=("error", *cell))
         try:
             episodes.append(EpisodeResult(**row))
         except InvalidResults as error:
             raise InvalidResults(str(error).replace("EpisodeResult", spot, 1)) from None
     try:
-        return Results(protocol=tree["protocol"], config=tree["config"], episodes=tuple(episodes))
+        said = {name: tree[name] for name in PROTOCOL_FIELDS if name in tree}
+        return Results(protocol=tree["protocol"], config=tree["config"], episodes=tuple(episodes), **said)
     except InvalidResults as error:
         raise InvalidResults(f"{where}: {error}") from None
     except RecursionError as error:
@@ -231,18 +201,22 @@ def merge(parts: Iterable[Results]) -> Results:
     config: Mapping[str, Any] = parts[0].config
     episodes: dict[Key, EpisodeResult] = {}
     for part in parts:
-        if part.protocol != parts[0].protocol:
-            raise InvalidResults(f"cannot merge protocol {part.protocol!r} into {parts[0].protocol!r}")
+        for name in ("protocol", *PROTOCOL_FIELDS):
+            if getattr(part, name) != getattr(parts[0], name):
+                was, now = getattr(parts[0], name), getattr(part, name)
+                raise InvalidResults(f"cannot merge {name.replace('_', ' ')} {now!r} into {was!r}")
         config = _join(config, part.config, "config")
         for episode in part.episodes:
             known = episodes.setdefault(episode.key, episode)
             if known != episode:
-                name = next(n for n in EPISODE_FIELDS if getattr(known, n) != getattr(episode, n))
+                fields = (*EPISODE_FIELDS, *CELL_FIELDS)
+                name = next(n for n in fields if getattr(known, n) != getattr(episode, n))
                 raise InvalidResults(
-                    f"episode {_name(episode)} has {name} {getattr(known, name)!r} in one part and"
+                    f"episode {described(episode)} has {name} {getattr(known, name)!r} in one part and"
                     f" {getattr(episode, name)!r} in another; evaluate it again, or leave one part out"
                 )
-    return Results(protocol=parts[0].protocol, config=config, episodes=tuple(episodes.values()))
+    said = {name: getattr(parts[0], name) for name in PROTOCOL_FIELDS}
+    return Results(protocol=parts[0].protocol, config=config, episodes=tuple(episodes.values()), **said)
 
 
 def _join(left: Mapping[str, Any], right: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -262,22 +236,6 @@ def _join(left: Mapping[str, Any], right: Mapping[str, Any], where: str) -> dict
                 " parts of one result share every setting"
             )
     return joined
-
-
-def _contradiction(e: EpisodeResult) -> str:
-    if e.success_last and not e.success_any:
-        return "success_last is true while success_any is false; the last step is a step too"
-    if e.success_any != (e.first_success_step is not None):
-        return f"success_any is {e.success_any} while first_success_step is {e.first_success_step}"
-    if e.first_success_step is not None and e.first_success_step > e.length:
-        return f"first_success_step {e.first_success_step} lies beyond length {e.length}"
-    if e.error is not None and e.success_last:
-        return f"success_last is true while error is {e.error!r}; a broken-off episode has no last step to judge"
-    return ""
-
-
-def _name(e: EpisodeResult) -> str:
-    return f"{e.task} / {e.backend} / {e.policy} / seed {e.seed} / episode {e.episode}"
 
 
 def _line(value: object) -> str:

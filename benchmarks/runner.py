@@ -27,7 +27,8 @@ from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import TASKS
 from metasim.core.task_files import exported, origins
 from metasim.envs import Episodes
-from metasim.work import Emit, run_shards, shards
+from metasim.envs.showing import show_factors
+from metasim.work import Emit, executor, shards
 
 Array = Any
 PROTOCOL = "metasim/success-v1"
@@ -53,6 +54,8 @@ class EvaluateConfig:
         worlds: Worlds stepped together in a process; the results do not depend on it.
         goals: A protocol; episode i then has goal i (modulo their number) of its benchmark for ``seed``. None for
             goals that each episode draws itself.
+        ray: Ray to run it on: ``"local"`` for one that is started here, ``"auto"`` or ``HOST:PORT``; None for
+            processes of this machine. The results do not depend on it.
 
     Raises:
         UnknownName: For an unknown task, engine, policy or protocol.
@@ -69,6 +72,7 @@ class EvaluateConfig:
     workers: int = 1
     worlds: int = 16
     goals: str | None = None
+    ray: str | None = None
 
     def __post_init__(self) -> None:
         """Check names and numbers."""
@@ -77,6 +81,7 @@ class EvaluateConfig:
         object.__setattr__(self, "tasks", tuple(dict.fromkeys(self.tasks)))
         for task in self.tasks:
             TASKS[task]
+        object.__setattr__(self, "policy", POLICIES.canonical(self.policy))
         for registry, name in ((BACKENDS, self.backend), (POLICIES, self.policy)):
             registry[name]
         if self.split not in ("train", "test"):
@@ -89,6 +94,7 @@ class EvaluateConfig:
                 raise InvalidConfig(f"{name} must be an integer of 1 or more, got {value!r}")
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
             raise InvalidConfig(f"seed must be an integer of 0 or more, got {self.seed!r}")
+        POLICIES.check_needs(self.policy, seed=self.seed, split=self.split, goals=self.goals or "")
         if self.goals is not None:
             protocol_goals(self.goals, self.tasks, self.seed)
 
@@ -149,14 +155,15 @@ def evaluate(config: EvaluateConfig, report: Callable[[Progress], None] | None =
     Raises:
         InvalidConfig: If the policy cannot run a task.
         UnsupportedFeature: If the engine cannot express a task's scene.
-        EngineFailure: If a worker process was killed.
+        EngineFailure: If a worker process was killed, or there is no Ray to run on.
+        MissingDependency: If it is to run on Ray, which is not installed.
     """
     for task in config.tasks:
         POLICIES[config.policy](TASKS[task], 1)  # refused now, not after the first tasks have run
     work = [(task, i) for task in config.tasks for i in range(config.episodes)]
     todo = [Shard(config=config, episodes=part) for part in shards(work, min(config.workers, len(work)))]
-    with exported(origins(TASKS[task] for task in config.tasks)):
-        parts = run_shards(run_shard, todo, config.workers, _Tally(config, report).event)
+    with exported(origins(TASKS[task] for task in config.tasks)), executor(config.ray, config.workers) as pool:
+        parts = pool.run(run_shard, todo, _Tally(config, report).event)
     return Results(protocol=PROTOCOL, config=config.resolved(), episodes=tuple(row for part in parts for row in part))
 
 
@@ -203,6 +210,7 @@ def _run_block(
     overrides = None if goals is None else {goals[0]: goals[1][np.array(indices) % len(goals[1])]}
     observation = episodes.begin(rows, seeds, overrides)
     policy.reset(rows, seeds)
+    show_factors(policy, episodes, rows, seeds, overrides)
     log = _Log(n, len(chosen))
     pending = 0
     while log.alive.any():

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metasim.benchmarks.condition import Condition
 from metasim.benchmarks.results import EpisodeResult, InvalidResults, Results, load, merge, parse, save
 from metasim.core.errors import MetasimError
 
@@ -24,6 +25,7 @@ def episodes(draw) -> EpisodeResult:
     length = draw(COUNT)
     first = draw(st.none() | st.integers(0, length))
     error = draw(st.none() | TEXT)
+    factor = draw(st.just("") | TEXT)
     return EpisodeResult(
         **{name: draw(TEXT) for name in ("task", "backend", "policy")},
         **{name: draw(COUNT) for name in ("seed", "episode")},
@@ -33,6 +35,10 @@ def episodes(draw) -> EpisodeResult:
         episode_return=draw(FLOAT | st.integers(-100, 100)),
         length=length,
         error=error,
+        level=draw(st.just("") | TEXT),
+        factor=factor,
+        value=draw(st.none() | st.booleans() | st.integers() | FLOAT | TEXT) if factor else None,
+        variation=draw(st.dictionaries(TEXT, TREES, max_size=2)),
     )
 
 
@@ -47,6 +53,8 @@ RESULTS = st.builds(
     protocol=TEXT,
     config=st.dictionaries(st.text(max_size=5), TREES, max_size=4),
     episodes=st.lists(episodes(), max_size=6, unique_by=lambda e: e.key).map(tuple),
+    protocol_version=st.just("") | TEXT,
+    protocol_sha256=st.sampled_from(["", "0123456789abcdef" * 4]),
 )
 
 
@@ -89,8 +97,10 @@ def test_no_bytes_whatever_crash_the_reader(data):
 def test_the_file_is_plain_json_of_the_published_schema(results, tmp_path):
     tree = json.loads(save(results, tmp_path / "new" / "results.json").read_bytes())
     assert set(tree) == {"schema", "protocol", "config", "episodes"}
-    assert tree["schema"] == "metasim.results/1"
-    assert set(tree["episodes"][0]) == {field.name for field in dataclasses.fields(EpisodeResult)}
+    assert tree["schema"] == "metasim.results/2"
+    said_only_if_varied = {"level", "factor", "value", "variation"}
+    fields = {field.name for field in dataclasses.fields(EpisodeResult)}
+    assert set(tree["episodes"][0]) == fields - said_only_if_varied
     assert len(tree["episodes"]) == 60
 
 
@@ -159,6 +169,12 @@ def test_returns_of_equal_value_have_equal_bytes(make):
         ({"first_success_step": None}, r"success_any is True while first_success_step is None"),
         ({"first_success_step": 101}, r"first_success_step 101 lies beyond length 100"),
         ({"error": "diverged"}, r"success_last is true while error is 'diverged'"),
+        ({"level": None}, r"EpisodeResult.level: expected a string, got null"),
+        ({"factor": "mass", "value": [1]}, r"EpisodeResult.value: expected a number, string, true, false or null"),
+        ({"factor": "mass", "value": float("inf")}, r"EpisodeResult.value: expected a number"),
+        ({"factor": "mass", "value": ""}, r"EpisodeResult.value: expected a number"),
+        ({"value": 1.5}, r"value is 1.5 while factor is empty"),
+        ({"variation": {"a": object()}}, r"EpisodeResult.variation.a: expected plain JSON data"),
     ],
 )
 def test_an_episode_that_cannot_be_is_refused(make, changes, message):
@@ -190,10 +206,13 @@ def edited(results: Results, edit) -> bytes:
     [
         (
             lambda t: t.update(schema="metasim.results/9"),
-            r"f.schema: expected 'metasim.results/1', got 'metasim.results/9'",
+            r"f.schema: expected 'metasim.results/2' or the older 'metasim.results/1', got 'metasim.results/9'; this",
         ),
-        (lambda t: t.update(schema=None), r"f.schema: expected 'metasim.results/1', got None"),
-        (lambda t: t.pop("schema") and None, r"f.schema: missing; expected 'metasim.results/1'"),
+        (
+            lambda t: t.update(schema=None),
+            r"f.schema: expected 'metasim.results/2' or the older 'metasim.results/1', got None",
+        ),
+        (lambda t: t.pop("schema") and None, r"f.schema: missing; expected 'metasim.results/2'"),
         (lambda t: t.pop("protocol") and None, r"f.protocol: missing; expected a non-empty string"),
         (lambda t: t.update(config=[1]), r"f.config: expected an object, got a list of 1"),
         (lambda t: t.update(episodes={}), r"f.episodes: expected a list of episodes, got an object of 0"),
@@ -254,6 +273,43 @@ def test_a_configuration_nested_too_deeply_is_refused(results):
 def test_an_episode_without_error_field_is_read(results):
     data = edited(results, lambda t: [e.pop("error") for e in t["episodes"] if e["error"] is None] and None)
     assert parse(data) == results
+
+
+def test_a_file_of_the_schema_before_is_read(results):
+    old = results.to_bytes().replace(b"metasim.results/2", b"metasim.results/1")
+    assert parse(old) == results and parse(old).to_bytes() == results.to_bytes()
+    newer = edited(results, lambda t: t.update(schema="metasim.results/1", protocol_version="2"))
+    with pytest.raises(InvalidResults, match="unknown field str 'protocol_version'"):
+        parse(newer)
+
+
+def test_a_condition_is_part_of_what_names_an_episode(make):
+    rows = tuple(make(factor="mass", value=value, variation={"puck": value}) for value in (1.5, 0.5, True, 1, "1"))
+    results = Results(protocol="p", config={}, episodes=(*rows, make(level="L1"), make()))
+    again = parse(results.to_bytes())
+    assert again == results and len(again.episodes) == 7
+    assert [e.condition.label for e in again.episodes][:2] == ["all episodes", "mass = 1"]
+    assert sorted((e.condition for e in rows), key=lambda c: c.order)[0].value == 0.5
+    assert [e.variation for e in again.only(condition=rows[0].condition).episodes] == [{"puck": 1.5}]
+    with pytest.raises(InvalidResults, match="/ mass = 1.5 / seed 7 / episode 0 occurs twice"):
+        Results(protocol="p", config={}, episodes=(rows[0], rows[0]))
+
+
+def test_conditions_stand_in_the_order_of_a_person():
+    names = [("L10", "", None), ("", "mass", 2), ("L2", "", None), ("", "mass", 0.5), ("control", "", None)]
+    made = [Condition(level=level, factor=factor, value=value) for level, factor, value in names]
+    labels = [c.label for c in sorted(made, key=lambda c: c.order)]
+    assert labels == ["control", "L2", "L10", "mass = 0.5", "mass = 2"]
+
+
+def test_a_protocols_version_and_digest_are_kept_and_hold_parts_together(results):
+    said = dataclasses.replace(results, protocol_version="3", protocol_sha256="ab" * 32)
+    assert parse(said.to_bytes()) == said != results
+    assert merge([said, said]) == said
+    with pytest.raises(InvalidResults, match="cannot merge protocol sha256 '' into 'abab"):
+        merge([said, dataclasses.replace(said, protocol_sha256="")])
+    with pytest.raises(InvalidResults, match="protocol_sha256: expected 64 hexadecimal digits"):
+        dataclasses.replace(results, protocol_sha256="abc")
 
 
 def test_a_missing_file_is_said(tmp_path):

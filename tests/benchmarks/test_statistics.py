@@ -98,7 +98,7 @@ def test_the_overall_interval_covers_the_truth():
     hits = 0
     for _ in range(300):
         rates = [statistics.Rate(successes=int(k), n=50, low=0.0, high=1.0) for k in rng.binomial(50, truth)]
-        mean = statistics._mean(rates, 0.95, 1000, 0)
+        mean = statistics.aggregates(rates, 0.95, resamples=1000, seed=0).mean
         hits += mean.low <= truth.mean() <= mean.high
     assert 0.91 <= hits / 300 <= 0.985  # three standard errors of 0.0126 about 0.95, less the percentile method's bias
 

@@ -1,17 +1,15 @@
 """The classic suite on MuJoCo against gymnasium's own v5 environments, from the same states with the same actions."""
 
-import contextlib
-import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import gymnasium as gym
-import mujoco
 import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
+from metasim.benchmarks.classic import ORIGINALS, SUNK_M, WRENCHES, one_step, originals
 from metasim.core.errors import UnknownName
 from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import TASKS
@@ -19,32 +17,13 @@ from metasim.envs.episodes import Episodes
 from metasim.model.assets import locate
 from metasim.tasks.classic.family import ClassicTask
 
-ORIGINALS = {
-    "cart-pole": "InvertedPendulum-v5",
-    "reacher": "Reacher-v5",
-    "half-cheetah": "HalfCheetah-v5",
-    "hopper": "Hopper-v5",
-    "walker2d": "Walker2d-v5",
-    "ant": "Ant-v5",
-    "humanoid": "Humanoid-v5",
-}
-SUNK_M = {"half-cheetah": 0.2, "hopper": 0.2, "walker2d": 0.2, "ant": 0.6, "humanoid": 0.4}
-"""How far the bodies that run are put into the floor at most."""
-WRENCH = {"ant": 78, "humanoid": 78}
-"""How many numbers at the end of an observation are wrenches."""
-STATES = 100
 EXACT = 1e-9
 
 
-@pytest.fixture(scope="module")
-def originals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Any]]:
-    """The originals without wrappers; what their files warn of goes into a log in a folder of its own."""
-    with contextlib.chdir(tmp_path_factory.mktemp("log")), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        envs = {name: gym.make(id).unwrapped for name, id in ORIGINALS.items()}
+@pytest.fixture(scope="module", name="originals")
+def fixture_originals() -> Iterator[Mapping[str, Any]]:
+    with originals() as envs:
         yield envs
-        for env in envs.values():
-            env.close()
 
 
 def seeds(count: int) -> list[EpisodeSeed]:
@@ -52,7 +31,7 @@ def seeds(count: int) -> list[EpisodeSeed]:
     return [EpisodeSeed(root=0, task="classic", episode=k) for k in range(count)]
 
 
-def opened(name: str, worlds: int = STATES) -> Episodes:
+def opened(name: str, worlds: int) -> Episodes:
     """Episodes of a task, begun."""
     episodes = Episodes(f"classic/{name}-v0", "mujoco", worlds)
     episodes.begin(np.arange(worlds), seeds(worlds))
@@ -62,45 +41,6 @@ def opened(name: str, worlds: int = STATES) -> Episodes:
 def flat(observation: Mapping[str, Any]) -> np.ndarray:
     """An observation as one array ``(N, K)``."""
     return np.concatenate([*observation.values()], axis=1)
-
-
-def one_step(name: str, env: Any, *, lifted: bool) -> dict[str, np.ndarray]:
-    """From 100 states, differences of observations before, coordinates, observations, rewards, ends; and whether free.
-
-    States: those of a reset with random velocities; bodies that run are lifted by 3 m, or sunk into the floor.
-    """
-    episodes, rng = opened(name), np.random.default_rng(1)
-    task, backend = episodes.task, episodes.backend
-    assert isinstance(task, ClassicTask)
-    qpos = backend.state.qpos.copy()
-    qvel = backend.state.qvel + rng.normal(size=backend.state.qvel.shape) * (0.1 if lifted else 0.3)
-    if name in SUNK_M:
-        qpos[:, task.body.hidden] += 3.0 if lifted else -rng.uniform(0.0, SUNK_M[name], STATES)
-    backend.write_state(qpos, qvel)
-    episodes.memory = dict(task.begin(backend.state, episodes.draw(seeds(STATES))))
-    before = flat(task.observe(backend.state, episodes.memory))
-    action = rng.uniform(-1.0, 1.0, (STATES, episodes.action_size)).astype(np.float32)
-    step = episodes.step(action)
-    after, rows = flat(step.observation), []
-    for i in range(STATES):
-        mujoco.mj_resetData(env.model, env.data)
-        env.set_state(qpos[i], qvel[i])
-        touching, first = env.data.ncon, np.abs(env._get_obs() - before[i]).max()
-        seen, reward, ended, _, _ = env.step(action[i].astype(float) * env.model.actuator_ctrlrange[:, 1])
-        coordinates = np.concatenate([env.data.qpos - backend.state.qpos[i], env.data.qvel - backend.state.qvel[i]])
-        rows.append(
-            {
-                "before": first,
-                "coordinates": np.abs(coordinates).max(),
-                "observation": np.abs(seen - after[i]),
-                "reward": abs(reward - step.reward[i]),
-                "ended": float(ended != step.terminated[i]),
-                "free": float(touching + env.data.ncon == 0),
-                "size": np.abs(seen).max(),
-            }
-        )
-    episodes.close()
-    return {key: np.array([row[key] for row in rows]) for key in rows[0]}
 
 
 @pytest.mark.parametrize("name", ORIGINALS)
@@ -124,7 +64,7 @@ def test_a_step_on_the_ground_is_the_originals_but_for_observed_wrenches(
     found = one_step(name, originals[name], lifted=False)
     touching = found["free"] == 0
     assert touching.mean() > 0.4
-    wrench = WRENCH.get(name, 0)
+    wrench = WRENCHES.get(name, 0)
     places = found["observation"][:, : found["observation"].shape[1] - wrench]
     for values in (found["before"], found["coordinates"], found["ended"], places):
         assert values.max() <= EXACT

@@ -1,8 +1,6 @@
 """The meta-RL families: kinematics and rewards against formulas, hidden tasks, splits, environments by id."""
 
-import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import mujoco
@@ -250,17 +248,6 @@ def test_random_policies_are_evaluated_on_every_family() -> None:
     ids = tuple(entry.task for entry in FAMILIES.values())
     results = evaluate(EvaluateConfig(tasks=ids, policy="random", episodes=2, horizon=5, worlds=2))
     assert {e.task for e in results.episodes} == set(ids) and all(e.length == 5 for e in results.episodes)
-
-
-def test_the_documents_blocks_run() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "meta_rl.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    names: dict[str, Any] = {}
-    for block in blocks:
-        exec(block, names)
-    assert len(blocks) == 2 and names["observation"].shape == (9, 21) and names["velocities"].shape == (45, 1)
-    for envs in ("envs", "test", "shown"):
-        names[envs].close()
 
 
 def test_what_makes_no_sense_is_refused() -> None:

@@ -1,7 +1,5 @@
 """Evaluation on benchmarks, against a loop over single environments; and the calls a meta-learner gets."""
 
-import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -159,13 +157,3 @@ def test_a_policy_per_task_is_told_of_its_own_worlds_only() -> None:
     observation = np.zeros((3, 39))
     for _ in range(3):
         np.testing.assert_array_equal(mixed.act(observation)[2:], alone.act(observation[:1]))
-
-
-@pytest.mark.slow
-def test_the_examples_of_the_page_run() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "protocols.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    assert len(blocks) == 3
-    for block in blocks:
-        short = block.replace("workers=2", "workers=1").replace("episodes=50", "episodes=1")
-        exec(compile(short, "docs/protocols.md", "exec"), {})

@@ -1,8 +1,6 @@
-"""The tutorial's task is short, is what the page shows, and runs in both engines by every road."""
+"""The tutorial's task is short, and runs in both engines; tests/docs follows the page."""
 
 import importlib.util
-import subprocess
-import sys
 from pathlib import Path
 
 import gymnasium as gym
@@ -23,10 +21,9 @@ def _registered() -> None:
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
 
-def test_it_is_short_and_shown() -> None:
+def test_it_is_short() -> None:
     text = FILE.read_text()
     assert len([line for line in text.splitlines() if line.strip()]) <= 25
-    assert text[text.index("TIP, CLOSED") :] in (FILE.parent / "first_task.md").read_text()
 
 
 @pytest.mark.parametrize("backend", ["mujoco", "pybullet"])
@@ -68,12 +65,3 @@ def test_a_pushed_cube_comes_closer_to_the_goal(backend: str) -> None:
     envs.close()
     left = np.linalg.norm(observation[:, 3:6] - observation[:, 6:9], axis=1)
     assert (left < 0.5 * distance).sum() >= 2 and succeeded.sum() >= 2  # a round finger may slip off a cube
-
-
-@pytest.mark.parametrize("backend", ["mujoco", "pybullet"])
-def test_it_runs_through_the_command_line(backend: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "metasim", "eval", ID, "--task-module", str(FILE), "--policy", "random"]
-    options = ["--backend", backend, "--episodes", "2", "--horizon", "5", "--out", str(tmp_path / "out.json")]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "out.json").stat().st_size > 100

@@ -1,13 +1,14 @@
-"""One self-contained HTML page made from results: success, engines side by side, pictures, videos.
+"""One self-contained HTML page made from results: success, engines side by side, heat maps, curves, tables, films.
 
-The page asks nobody for anything: pictures and videos are embedded, there is no script, and a content
-security policy forbids the rest. Equal input gives equal bytes.
+The page asks nobody for anything: pictures and videos are embedded, a content security policy forbids the rest, and
+the one script in it, which copies tables, is allowed by its digest. Equal input gives equal bytes.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import importlib.resources
 import itertools
 import json
 import os
@@ -20,28 +21,22 @@ from typing import Any
 
 from metasim.benchmarks import statistics
 from metasim.benchmarks.checking import thaw
+from metasim.benchmarks.condition import Condition
+from metasim.benchmarks.report.charts import Chart, Heatmap
+from metasim.benchmarks.report.media import (
+    NOTHING,
+    Embedded,
+    Filmstrip,
+    Media,
+    Video,
+    embedded_picture,
+    embedded_video,
+)
 from metasim.benchmarks.results import EpisodeResult, Results
-from metasim.core.errors import MetasimError
 from metasim.work import write_atomically
 
-Media = Mapping[str, Mapping[str, bytes]]  # task → label (such as the engine) → file content
-NOTHING: Media = MappingProxyType({})
-PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 STRIP_LIMIT = 200  # more episodes than this do not fit a strip of little squares
-
-
-class InvalidMedia(MetasimError, ValueError):
-    """A picture that is not PNG, or a video that is not MP4."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Embedded:
-    """A picture or video as a data URI; ``width`` and ``height`` in pixels, 0 where unknown."""
-
-    label: str
-    uri: str
-    width: int = 0
-    height: int = 0
+LIST_LIMIT = 5000  # more episodes than this make a page that no browser likes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +51,8 @@ class Card:
     episodes: tuple[EpisodeResult, ...]
     pictures: tuple[Embedded, ...]
     videos: tuple[Embedded, ...]
+    films: tuple[tuple[str, tuple[Embedded, ...]], ...]
+    filmstrips: tuple[Embedded, ...]
 
 
 def write_report(
@@ -65,6 +62,7 @@ def write_report(
     videos: Media = NOTHING,
     notes: Sequence[str] = (),
     *,
+    media: Sequence[Filmstrip | Video] = (),
     instructions: Mapping[str, str] = MappingProxyType({}),
     command: str = "",
     title: str = "",
@@ -74,18 +72,19 @@ def write_report(
     Args:
         results: What the page is about.
         path: The HTML file.
-        pictures: Task → label, such as the engine → PNG. A name that is no task of the results gets a wide
+        pictures: Task → label, such as the engine → PNG or JPEG. A name that is no task of the results gets a wide
             card of its own at the top, for example a montage.
         videos: The same for MP4 (H.264, which every browser plays).
         notes: Sentences that a reader must know to judge the page.
+        media: Filmstrips and videos of single episodes; videos of one group stand side by side.
         instructions: Task → its one-sentence instruction.
         command: The command line that makes these results again.
         title: Heading; the protocol's name if empty.
 
     Raises:
-        InvalidMedia: A picture is not PNG or a video not MP4.
+        InvalidMedia: A picture is neither PNG nor JPEG or a video not MP4.
     """
-    return write_atomically(path, render(results, pictures, videos, notes, instructions, command, title))
+    return write_atomically(path, render(results, pictures, videos, notes, instructions, command, title, media))
 
 
 def render(
@@ -96,6 +95,7 @@ def render(
     instructions: Mapping[str, str] = MappingProxyType({}),
     command: str = "",
     title: str = "",
+    media: Sequence[Filmstrip | Video] = (),
 ) -> bytes:
     """Return the page that :func:`write_report` writes."""
     import jinja2
@@ -104,28 +104,68 @@ def render(
     engine = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    engine.filters.update(percent=statistics.percent, share=_share, p_value=_p_value)
+    engine.filters.update(
+        percent=statistics.percent,
+        share=_share,
+        p_value=statistics.format_p,
+        interval=statistics.format_rate,
+        odds=statistics.format_share,
+    )
+    script = importlib.resources.files("metasim.benchmarks").joinpath("templates", "report.js").read_text("utf-8")
     arms = sorted({(e.backend, e.policy) for e in results.episodes})
     tasks = _in_order({e.task for e in results.episodes}, results.config.get("tasks"))
-    cards = _cards(results, arms, tasks, pictures, videos, instructions)
+    rows, totals = statistics.summarise(results), statistics.overall(results)
+    base = min((row.condition for row in rows), key=lambda c: c.order, default=Condition())
+    plain = results.only(condition=base)
+    cards = _cards(results, plain, arms, tasks, pictures, videos, media, instructions)
     versions = results.config.get("versions")
     page = engine.get_template("report.html.jinja").render(
         title=title or results.protocol,
         results=results,
         arms=arms,
         one_policy=len({policy for _, policy in arms}) == 1,
-        overall=statistics.overall(results),
+        base=base.label if len({row.condition.order for row in rows}) > 1 else "",
+        overall=[o for o in totals if o.condition == base],
         cards=[card for card in cards if card.name in tasks],
         featured=[card for card in cards if card.name not in tasks],
-        comparisons=_comparisons(results, arms, tasks),
+        comparisons=_comparisons(plain, arms, tasks),
+        **_figures(plain, rows, totals, arms, tasks, base),
         notes=[str(note) for note in notes],
         command=command,
         versions=versions if isinstance(versions, Mapping) else {},
         config=json.dumps(thaw(results.config), indent=2, ensure_ascii=False),
         digest=hashlib.sha256(results.to_bytes()).hexdigest(),
         strip_limit=STRIP_LIMIT,
+        listed=len(results.episodes) <= LIST_LIMIT,
+        conditioned=any(e.condition != Condition() for e in results.episodes),
+        script=script,
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
     return page.encode("utf-8", "replace")  # a lone surrogate, which JSON allows, becomes a question mark
+
+
+def _figures(
+    plain: Results,
+    rows: Sequence[statistics.Row],
+    totals: Sequence[statistics.Overall],
+    arms: Sequence[tuple[str, str]],
+    tasks: Sequence[str],
+    base: Condition,
+) -> dict[str, Any]:
+    """Return heat maps, curves and tables to paste."""
+    from metasim.benchmarks.report import figures
+
+    several = len({policy for _, policy in arms}) > 1
+    named = {arm: " · ".join(arm) if several else arm[0] for arm in arms}
+    heat: list[Heatmap] = figures.heat_maps(rows, totals, named, tasks, base)
+    charts: list[Chart] = figures.curves(totals, named)
+    return {
+        "heat_maps": heat,
+        "duels": figures.duels(plain, named),
+        "profiles": figures.profiles(rows, named, base),
+        "curves": charts,
+        "tables": figures.pasteable(rows, totals) if rows else [],
+    }
 
 
 def _in_order(tasks: Collection[str], listed: object) -> list[str]:
@@ -137,29 +177,47 @@ def _in_order(tasks: Collection[str], listed: object) -> list[str]:
 
 def _cards(
     results: Results,
+    plain: Results,
     arms: Sequence[tuple[str, str]],
     tasks: Sequence[str],
     pictures: Media,
     videos: Media,
+    media: Sequence[Filmstrip | Video],
     instructions: Mapping[str, str],
 ) -> list[Card]:
-    rows = {(row.task, row.backend, row.policy): row for row in statistics.summarise(results)}
-    episodes: dict[str, list[EpisodeResult]] = defaultdict(list)
-    for e in results.episodes:
-        episodes[e.task].append(e)
+    rows = {(row.task, row.backend, row.policy): row for row in statistics.summarise(plain)}
+    every, shown = defaultdict[str, list[EpisodeResult]](list), defaultdict[str, list[EpisodeResult]](list)
+    for episodes, by_task in ((results.episodes, every), (plain.episodes, shown)):
+        for e in episodes:
+            by_task[e.task].append(e)
+    others = {*pictures, *videos, *(item.task for item in media)} - {*tasks}
     return [
         Card(
             name=name,
             short=name.rsplit("/", 1)[-1] or name,
             instruction=str(instructions.get(name, "")),
             rows=tuple(rows.get((name, *arm)) for arm in arms),
-            strips=tuple(tuple(e for e in episodes[name] if (e.backend, e.policy) == arm) for arm in arms),
-            episodes=tuple(episodes[name]),
-            pictures=tuple(_picture(name, label, data) for label, data in sorted(pictures.get(name, {}).items())),
-            videos=tuple(_video(name, label, data) for label, data in sorted(videos.get(name, {}).items())),
+            strips=tuple(tuple(e for e in shown[name] if (e.backend, e.policy) == arm) for arm in arms),
+            episodes=tuple(every[name]),
+            pictures=tuple(embedded_picture(name, *item) for item in sorted(pictures.get(name, {}).items())),
+            videos=tuple(embedded_video(name, *item) for item in sorted(videos.get(name, {}).items())),
+            films=_films([item for item in media if isinstance(item, Video) and item.task == name]),
+            filmstrips=tuple(
+                embedded_picture(name, item.label, item.image, item.caption)
+                for item in media
+                if isinstance(item, Filmstrip) and item.task == name
+            ),
         )
-        for name in [*tasks, *sorted({*pictures, *videos} - {*tasks})]
+        for name in [*tasks, *sorted(others)]
     ]
+
+
+def _films(videos: Sequence[Video]) -> tuple[tuple[str, tuple[Embedded, ...]], ...]:
+    """Return the videos group by group, in the order given."""
+    groups: dict[str, list[Embedded]] = {}
+    for video in videos:
+        groups.setdefault(video.group, []).append(embedded_video(video.task, video.label, video.clip, video.caption))
+    return tuple((name, tuple(group)) for name, group in groups.items())
 
 
 def _comparisons(results: Results, arms: Sequence[tuple[str, str]], tasks: Sequence[str]) -> list[dict[str, Any]]:
@@ -183,27 +241,6 @@ def _comparisons(results: Results, arms: Sequence[tuple[str, str]], tasks: Seque
     return groups
 
 
-def _picture(task: str, label: str, data: bytes) -> Embedded:
-    if not data.startswith(PNG_HEAD) or len(data) < 33:
-        raise InvalidMedia(f"picture {label!r} of {task!r}: expected the bytes of a PNG file, got {data[:8]!r}…")
-    width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
-    return Embedded(label=label, uri=_uri("image/png", data), width=width, height=height)
-
-
-def _video(task: str, label: str, data: bytes) -> Embedded:
-    if data[4:8] != b"ftyp":
-        raise InvalidMedia(f"video {label!r} of {task!r}: expected the bytes of an MP4 file, got {data[:12]!r}…")
-    return Embedded(label=label, uri=_uri("video/mp4", data))
-
-
-def _uri(kind: str, data: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
-
-
 def _share(value: float) -> str:
     """Return a share as a length in SVG: percent, four decimals at most."""
     return f"{100.0 * value:.4g}%"
-
-
-def _p_value(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"

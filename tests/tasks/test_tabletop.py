@@ -1,0 +1,118 @@
+"""The tabletop suite: every task in both engines, what experts read, where factors put things, and experts at work."""
+
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+import metasim
+import metasim.tasks.tabletop
+from metasim.core.seeding import EpisodeSeed
+from metasim.core.task import TASKS
+from metasim.envs.episodes import Episodes
+from metasim.tasks.tabletop.plan import STEP_M, Phase, expert
+
+ENGINES = ("mujoco", "pybullet")
+IDS = tuple(id for id in TASKS if id.startswith("tabletop/"))
+EXPERTS = tuple(id for id in IDS if TASKS[id].expert is not None)
+STANDING = ("open-drawer", "close-box", "move-slider", "push-cube")
+
+
+def begun(id: str, backend: str, worlds: int, split: str = "train", root: int = 1) -> tuple[Episodes, dict]:
+    """Return worlds at the start of episodes 0, 1, ... and their observation."""
+    episodes = Episodes(id, backend, worlds)
+    seeds = [EpisodeSeed(root=root, task=id, episode=i, split=split) for i in range(worlds)]
+    return episodes, dict(episodes.begin(np.arange(worlds), seeds))
+
+
+def solved(id: str, backend: str, worlds: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return which of the worlds succeed at any step, and at the last."""
+    episodes, seen = begun(id, backend, worlds)
+    ever, now = np.zeros(worlds, bool), np.zeros(worlds, bool)
+    for _ in range(episodes.horizon):
+        step = episodes.step(episodes.task.expert(np.concatenate([*seen.values()], axis=1)))
+        seen, now = step.observation, np.array(step.success)
+        ever |= now
+    episodes.close()
+    return ever, now
+
+
+@pytest.mark.parametrize("backend", ENGINES)
+@pytest.mark.parametrize("id", IDS)
+def test_starts_and_shows_what_its_expert_reads(id: str, backend: str) -> None:
+    episodes, seen = begun(id, backend, 1)
+    sizes = {name: value.shape[1] for name, value in seen.items()}
+    size = 4 if TASKS[id].expert is not None else episodes.control.size
+    step = episodes.step(np.zeros((1, size), np.float32))
+    episodes.close()
+    assert TASKS[id].instruction
+    assert all(np.isfinite(value).all() for value in step.observation.values())
+    assert not step.success.any()
+    if TASKS[id].expert is not None:
+        assert list(TASKS[id].expert.layout.items()) == list(sizes.items())
+
+
+@pytest.mark.filterwarnings("ignore:.*A Box observation space m.* is .*infinity")
+def test_gymnasium_accepts_it() -> None:
+    env = metasim.make("tabletop/open-drawer-v0")
+    check_env(env.unwrapped, skip_render_check=True)
+    env.close()
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("backend", ENGINES)
+@pytest.mark.parametrize("name", STANDING)
+def test_things_stand_where_they_were_drawn(name: str, backend: str, split: str) -> None:
+    id = f"tabletop/{name}-v0"
+    episodes, seen = begun(id, backend, 2, split)
+    drawn = [TASKS[id]().sample(seed) for seed in episodes.seeds]
+    part, thing = ("cube", "cube") if name == "push-cube" else ("base", {**TASKS[id].things}.copy().popitem()[0])
+    x, y, turn = np.array([values[thing] for values in drawn]).T
+    np.testing.assert_allclose(seen[part][:, :2], np.stack([x, y], axis=1), atol=1e-6)
+    got = 2 * np.arctan2(seen[f"{part}_quat"][:, 3], seen[f"{part}_quat"][:, 0])
+    np.testing.assert_allclose(got, turn, atol=1e-6)
+    if name == "close-box":
+        np.testing.assert_allclose(seen["hinge"], [values["box/hinge"] for values in drawn], atol=1e-6)
+    if name == "move-slider":  # the post is on the line of the rail, which the thing's turn makes of the y axis
+        for point, factor in (("knob", "slider/slide"), ("mark", "slider/mark")):
+            far = np.array([values[factor][-1 if point == "knob" else 1] for values in drawn])
+            want = np.stack([x - far * np.sin(turn), y + far * np.cos(turn)], axis=1)
+            np.testing.assert_allclose(seen[point][:, :2], want, atol=1e-6)
+    episodes.close()
+
+
+@pytest.mark.parametrize("id", EXPERTS)
+def test_a_batch_gives_the_bits_of_its_rows(id: str) -> None:
+    act = TASKS[id].expert
+    rng = np.random.default_rng(0)
+    seen = rng.uniform(-0.3, 0.6, (32, sum(act.layout.values())))
+    batch = act(seen)
+    assert batch.shape == (32, 4)
+    assert batch.dtype == np.float32
+    assert np.abs(batch).max() <= 1.0
+    assert batch.tobytes() == np.concatenate([act(row[None]) for row in seen]).tobytes()
+    with pytest.raises(ValueError, match="the expert reads"):
+        act(seen[:, 1:])
+
+
+def test_a_far_target_is_approached_on_a_straight_line() -> None:
+    act = expert(lambda see: (Phase(True, see.spot, 1.0),), spot=3).__func__
+    seen = np.zeros((1, 11))
+    seen[0, 8:] = 0.3, -0.6, 0.15
+    np.testing.assert_allclose(act(seen), [[0.5, -1.0, 0.25, 1.0]])
+    seen[0, 8:] = 2 * STEP_M, 0.0, 0.0  # a quarter of the way
+    np.testing.assert_allclose(act(seen), [[0.5, 0.0, 0.0, 1.0]])
+
+
+@pytest.mark.parametrize("id", EXPERTS)
+def test_experts_succeed(id: str) -> None:
+    ever, last = solved(id, "mujoco", 4)
+    assert ever.all()
+    assert last.sum() >= 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("id", EXPERTS)
+def test_experts_succeed_in_the_other_engine(id: str) -> None:
+    ever, last = solved(id, "pybullet", 4)
+    assert ever.sum() >= 3
+    assert last.sum() >= 3
