@@ -41,9 +41,9 @@ types: $(STAMP) ## pyright
 
 check: lint types ## lint and types
 
-docs: $(STAMP) ## write the reference of the Python interface into site/
-	"$(BIN)/pdoc" --output-directory site $$(find $(FOLDERS) -name __init__.py | sort | \
-		sed -E 's|/__init__.py$$||; s|/|.|g; s/^(tasks|datasets|policies|benchmarks)/metasim.&/')
+docs: $(STAMP) ## write the documentation's site, with the Python reference, into site/; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 "$(BIN)/mkdocs" build --strict --quiet
+	@echo "site/index.html (\`$(BIN)/python -m http.server -d site\` serves it, with search)"
 
 wheel: $(STAMP) ## build the wheel, install it in a new environment elsewhere, and use it
 	"$(BIN)/python" tests/smoke_wheel.py

@@ -34,8 +34,14 @@ MAY = {
     "metasim.cli": ALL,
     "metasim.tasks": {"core", "model", "control"},
     "metasim.datasets": {"core", "envs", "work"},
+    "metasim.datasets.training": {"core", "datasets", "datasets.tools"},
+    "metasim.datasets.tools": {"core", "envs", "work", "view", "datasets"},
     "metasim.policies": {"core", "envs", "disturb", "datasets", "work", "adapters"},
     "metasim.benchmarks": {"core", "envs", "work", "view", "datasets"},
+    "metasim.benchmarks.datasets": {
+        *("core", "envs", "work", "benchmarks", "benchmarks.metaworld", "benchmarks.throughput"),
+        *("datasets", "datasets.training"),
+    },
     "metasim.benchmarks.metaworld": {"core", "envs", "work", "benchmarks"},
     "metasim.benchmarks.throughput": {"core", "control", "envs", "work", "benchmarks", "adapters"},
 }
@@ -51,7 +57,7 @@ ONLY_IN = {
     "isaacgym": {"backends.isaacgym"},
     "pybullet": {"backends.pybullet", "benchmarks.throughput", "cli"},
     "gymnasium": {"envs", "adapters", "datasets", "policies", "benchmarks", "benchmarks.throughput", "cli"},
-    "torch": {"adapters", "policies", "benchmarks.throughput", "cli"},
+    "torch": {"adapters", "policies", "datasets.training", "benchmarks.throughput", "cli"},
     "stable_baselines3": {"adapters", "policies", "cli"},
     "rsl_rl": {"adapters"},
     "tensordict": {"adapters"},
@@ -59,7 +65,7 @@ ONLY_IN = {
     "ray": {"work", "cli"},
     "viser": {"view.live", "cli"},
     "trimesh": {"model", "backends.pybullet", "view.live", "backends.isaacgym", "cli"},
-    "h5py": {"datasets", "benchmarks.metaworld", "cli"},
+    "h5py": {"datasets", "datasets.tools", "datasets.training", "benchmarks.datasets", "benchmarks.metaworld", "cli"},
 }
 CORE_LIBRARIES = {"numpy", "array_api_compat"}
 

@@ -1,13 +1,8 @@
-"""What docs/robots.md and the tutorial about a robot of one's own say is what comes out, block by block."""
+"""What docs/robots.md shows is what comes out; what its blocks do is tested with all others, in tests/docs."""
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
-import shutil
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -25,10 +20,6 @@ TUTORIAL = (DOCS / "tutorials" / "own_robot.md").read_text()
 TABLE = (DOCS / "robots.md").read_text()
 
 
-def blocks(kind: str) -> list[str]:
-    return re.findall(rf"^```{kind}\n(.*?)^```$", TUTORIAL, flags=re.MULTILINE | re.DOTALL)
-
-
 def installed() -> None:
     try:
         for _, entry in ROBOTS.items():
@@ -37,47 +28,8 @@ def installed() -> None:
         pytest.skip(f"the table has every robot in it: {missing}")
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shutil.copy(DOCS / "tutorials" / "own_arm.urdf", tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def test_every_kind_of_block_is_run_here() -> None:
-    assert set(re.findall(r"^```(\w+)$", TUTORIAL, flags=re.MULTILINE)) == {"xml", "console", "text", "python", "toml"}
-
-
-def test_the_file_shown_is_the_file() -> None:
-    assert blocks("xml") == [(DOCS / "tutorials" / "own_arm.urdf").read_text()]
-
-
-def test_the_command_says_what_the_tutorial_says(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    (command,), (said,) = blocks("console"), blocks("text")
-    _, program, *words = shlex.split(command)
-    assert program == "metasim" and main(words) == 0
-    assert capfd.readouterr().err == said
-    assert (folder / "own_arm.xml").is_file()
-
-
-def test_the_python_runs_in_the_order_of_the_page(folder: Path) -> None:
-    """In a process of its own, since it registers a robot; it checks its results itself."""
-    code = "\n".join(blocks("python"))
-    assert code.count("assert ") == 3
-    search = os.pathsep.join(filter(None, ["", *sys.path]))
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": search},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-
-
 def test_the_entry_point_is_of_the_group_that_is_looked_at() -> None:
-    (text,) = blocks("toml")
+    (text,) = re.findall(r"^```toml\n(.*?)^```$", TUTORIAL, flags=re.MULTILINE | re.DOTALL)
     (group,) = tomllib.loads(text)["project"]["entry-points"]
     assert group == "metasim.robots"
     assert f'group="{group}"' in Path(robots.__file__).read_text()

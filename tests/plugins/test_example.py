@@ -92,31 +92,3 @@ def test_everything_it_brings_works_and_the_broken_ones_are_named(target: Path) 
     assert "plug-in anvil (their-robot 2.0) was not loaded: SystemExit: no anvils left" in done.stderr
     for name in ("x (their-tasks 2.0)", "sage (their-policy 2.0)", "warp (new-engine 2.0)"):
         assert f"plug-in {name}: repair or uninstall the package it is in" in done.stderr  # says the doctor
-
-
-def test_what_the_page_says_can_be_run(target: Path, tmp_path: Path) -> None:
-    page = (ROOT / "docs" / "tutorials" / "plugin.md").read_text()
-    usage = page[page.index("## Use it") :]
-    lines = [line[10:] for line in usage.splitlines() if line.startswith("$ metasim ")]
-    code = usage.split("```python\n")[1].split("```")[0]
-    script = f"import sys\nfrom metasim.cli import main\n{code}\nenvs.close()\n"
-    script += "sys.exit(max(main(words.split()) for words in sys.argv[1:]))"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(target), str(ROOT)])}
-    command = [sys.executable, "-c", script, *dict.fromkeys(lines)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env=environment, timeout=120, cwd=tmp_path
-    )
-    assert len(lines) >= 4 and done.returncode == 0, done.stderr
-    assert (tmp_path / "cart.json").stat().st_size > 100
-    assert "free_fall" in done.stdout and "kept" in done.stdout and "BROKEN" not in done.stdout
-
-
-def test_the_page_shows_the_files_as_they_are() -> None:
-    page = (ROOT / "docs" / "tutorials" / "plugin.md").read_text()
-    for name in ("task.py", "robot.py", "backend.py", "policy.py"):
-        text = (EXAMPLE / "metasim_example_plugin" / name).read_text()
-        shown = [block for block in page.split("```python\n")[1:] if block.split("```")[0].strip() in text]
-        assert shown, f"no block of the page is a part of {name}"
-    entries = (EXAMPLE / "pyproject.toml").read_text()
-    blocks = [block.split("```")[0].strip() for block in page.split("```toml\n")[1:]]
-    assert blocks and all(block in entries for block in blocks)
