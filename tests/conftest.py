@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+TRIES = 3
 SCRIPT = Path(__file__).parent / "work" / "cluster_script.py"
 
 
@@ -17,14 +18,21 @@ class Nodes:
     def __init__(self) -> None:
         if importlib.util.find_spec("ray") is None:
             pytest.skip("ray is not installed; it comes with the extra ray")
-        self._process = subprocess.Popen(
-            [sys.executable, str(SCRIPT)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        self.address = self._hear()
+        self.address = ""
+        said = ""
+        for _ in range(TRIES):  # ports may be taken between Ray's choosing and using them
+            self._process = subprocess.Popen(
+                [sys.executable, str(SCRIPT)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            self.address = self._hear()
+            if self.address:
+                return
+            _, said = self._process.communicate(timeout=60)
+        pytest.fail(f"Ray's nodes did not start; the last of {TRIES} tries said:\n{said[-2000:]}", pytrace=False)
 
     def lose_one(self) -> None:
         assert self._process.stdin is not None
@@ -44,7 +52,6 @@ class Nodes:
 def ray_nodes() -> Iterator[Nodes]:
     """A cluster of two nodes of one CPU each, which stays whole."""
     nodes = Nodes()
-    assert nodes.address
     yield nodes
     nodes.end()
 
@@ -53,6 +60,5 @@ def ray_nodes() -> Iterator[Nodes]:
 def frail_ray_nodes() -> Iterator[Nodes]:
     """A cluster of two nodes of one CPU each, which may lose one."""
     nodes = Nodes()
-    assert nodes.address
     yield nodes
     nodes.end()

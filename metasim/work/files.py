@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,8 +37,11 @@ def draft(path: str | os.PathLike[str]) -> Iterator[Path]:
 def remove_drafts(path: str | os.PathLike[str]) -> None:
     """Remove drafts of ``path`` that a killed process left; nobody else may be writing it."""
     target = Path(path)
-    for stray in target.parent.glob(f".{glob.escape(target.name[:_NAME])}.*{DRAFT_SUFFIX}"):
-        stray.unlink(missing_ok=True)
+    for stray in target.parent.glob(f".{glob.escape(target.name[:_NAME])}.{'[0-9a-f]' * 8}{DRAFT_SUFFIX}"):
+        if stray.is_dir():
+            shutil.rmtree(stray)
+        else:
+            stray.unlink(missing_ok=True)
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> Path:

@@ -164,7 +164,7 @@ class _Making:
             backend=config.backend,
             train=config.protocol("train"),
             test=config.protocol("test"),
-            took=f"{minutes} minutes, {cpu_minutes} of a processor, " if minutes else "",
+            took=_took(minutes, cpu_minutes),
             seed=config.seed,
             expert=f"step {expert.steps}: {expert.eval_return:.1f}",
             medium=f"step {medium.steps}: {medium.eval_return:.1f}",
@@ -172,3 +172,9 @@ class _Making:
             random=f"{choice.random:.1f}",
         )
         write_atomically(config.out / PAGE, (page + table(rows, goals)).encode())
+
+
+def _took(minutes: float, cpu_minutes: float) -> str:
+    """Return a training's time in words, nothing if it had no limit."""
+    processor = f", {cpu_minutes} of them on a processor" if cpu_minutes else ""
+    return f"{minutes} minutes{processor}, " if minutes else ""

@@ -14,7 +14,7 @@ from metasim.policies.training.config import TrainConfig
 from metasim.policies.training.settings import FAMILIES, FAST
 
 SUITE, RUN = "meta_rl", "run"
-_STEPS, _EVALUATE_EVERY = 10_000_000, 10_000
+_STEPS, _EVALUATE_EVERY = 10_000_000, 5000
 _SMALL: Mapping[str, tuple[int, int]] = {"point-robot": (60_000, 1000)}  # families that need fewer: the same two
 _CHANGES: Mapping[str, Mapping[str, Any]] = {"reach": {name: getattr(FAMILIES, name) for name in FAST}}
 

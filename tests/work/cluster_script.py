@@ -7,6 +7,7 @@ import contextlib
 import os
 import sys
 import warnings
+from pathlib import Path
 
 from metasim.work.scratch import scratch_folder
 
@@ -24,6 +25,8 @@ def say(words: str) -> None:
 def main() -> None:
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(scratch_folder("metasim-test-"))
+        os.environ["RAY_TMPDIR"] = folder  # where Ray notes the newest cluster's address, if there is a folder for it
+        Path(folder, "ray").mkdir()
         settings = {"num_cpus": 1, "include_dashboard": False, "temp_dir": folder}
         cluster = Cluster(initialize_head=True, head_node_args=settings)
         stack.callback(cluster.shutdown)
