@@ -47,7 +47,7 @@ class _Veiled(Mapping[str, Any]):
 
     def __init__(self, group: h5py.Group, hidden: tuple[str, ...]) -> None:
         self._group, self._hidden = group, hidden
-        self.attrs, self.name = group.attrs, group.name
+        self.attrs, self.name, self.file = group.attrs, group.name, group.file
 
     def __getitem__(self, name: str) -> Any:
         if str(name).strip("/").partition("/")[0] in self._hidden:
