@@ -2,8 +2,9 @@
 
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import h5py
 import numpy as np
 import pytest
 
@@ -157,7 +158,7 @@ def test_what_is_shown_is_not_written(tmp_path: Path) -> None:
     assert one.read_bytes() == many.read_bytes()
     assert verify(one).ok and verify(one).bit_identical == 10
     with Dataset(one) as data:
-        assert {tuple(demo.group["obs"]) for demo in data} == {("position",)}
+        assert {tuple(cast(h5py.Group, demo.group["obs"])) for demo in data} == {("position",)}
         for i, demo in enumerate(data):
             assert demo.info.policy == name and demo.observation.shape == (20, 2)
             np.testing.assert_array_equal(demo.sample["goal"], goals("test")[i % 5])
