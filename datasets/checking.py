@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from h5py import h5o  # pyright: ignore[reportAttributeAccessIssue]
 
 from metasim.core.errors import DatasetError
 from metasim.datasets import hdf5
 from metasim.datasets.digest import digest
 from metasim.datasets.episode import EpisodeInfo, Key, TaskInfo
-from metasim.datasets.schema import NO_ENGINE, Header, demo_names, header_digest, read_header, read_info
+from metasim.datasets.schema import CHANGED, NO_ENGINE, Header, demo_names, is_sealed, plain, read_header, read_info
 from metasim.datasets.statistics import Statistics
 
 Array = Any
@@ -30,10 +31,7 @@ _ROWS: Mapping[str, tuple[type, int]] = {  # dtype, rows more than T
     "success": (np.bool_, 0),
     "states": (np.float64, 1),
 }
-_GROUPS = ("obs", "final_obs", "initial")
-
-
-_CHANGED = "the attributes of /data were changed since the file was written (its digest does not fit)"
+_GROUPS = ("obs", "final_obs", "initial", "initial/sample")
 
 
 class TamperedEpisode(DatasetError):
@@ -62,28 +60,31 @@ def check(
     Raises:
         DatasetError: For the first thing that is wrong, with file, demo and reason.
     """
-    header = read_header(file, path)
-    names = [f"{path}: {name}" for name in demo_names(file, path)]
+    with hdf5.reading(path):
+        header = read_header(file, path)
+        names = [f"{path}: {name}" for name in demo_names(file, path)]
     found = {name: Statistics(task) for name, task in header.tasks.items()}
 
     def visit(info: EpisodeInfo, arrays: Mapping[str, Array]) -> None:
         found[info.task].add(arrays)
 
     infos = check_demos(file, path, header.tasks, names, values=values, problems=problems, visit=visit)
-    wrong = [] if header_digest(dict(file["data"].attrs)) == file["data"].attrs.get("sha256") else [_CHANGED]
+    with hdf5.reading(path):
+        masks = _check_masks(file, path, len(names))
+    if not problems:
+        _check_total(path, header, sum(info.num_samples for info in infos))
+        _check_task_masks(path, masks, infos)
+    wrong = [] if is_sealed(file) else [CHANGED]
     if values and not problems:
         wrong += _wrong_statistics(file, found)
     if wrong and faults is None:
         raise DatasetError(f"{path}: {wrong[0]}")
     (faults if faults is not None else []).extend(wrong)
-    if not problems:
-        _check_total(path, header, sum(info.num_samples for info in infos))
-    _check_masks(file, path, len(names))
     return header, infos
 
 
-def check_outline(file: h5py.File, path: Path) -> tuple[Header, int]:
-    """Check header, names, number of steps and masks, and return the header and the number of demos.
+def check_outline(file: h5py.File, path: Path) -> tuple[Header, int, dict[str, list[int]]]:
+    """Check header, names, number of steps and masks, and return header, number of demos, and masks as numbers.
 
     Raises:
         DatasetError: For the first thing that is wrong.
@@ -95,8 +96,9 @@ def check_outline(file: h5py.File, path: Path) -> tuple[Header, int]:
         count = hdf5.attribute(_group(data, name, str(path)), "num_samples", int)
         steps += _counted(count, f"{path}: {name}")
     _check_total(path, header, steps)
-    _check_masks(file, path, len(names))
-    return header, len(names)
+    if not is_sealed(file):
+        raise DatasetError(f"{path}: {CHANGED}")
+    return header, len(names), _check_masks(file, path, len(names))
 
 
 def _counted(steps: object, where: str) -> int:
@@ -111,19 +113,26 @@ def _wrong_statistics(file: h5py.File, found: Mapping[str, Statistics]) -> list[
     for task, statistics in found.items():
         if not statistics.count:
             continue
-        stored: Any = file.get(f"stats/{task.replace('/', '.')}")
+        stored = _stored_statistics(file, plain(task))
         expected = {f"{name}/{kind}": a for name, kinds in statistics.result().items() for kind, a in kinds.items()}
-        present = dict[str, Array]()
-        if isinstance(stored, h5py.Group):
-
-            def note(name: str, item: Any, into: dict[str, Array] = present) -> None:
-                if isinstance(item, h5py.Dataset):
-                    into[name] = item[()]
-
-            stored.visititems(note)
-        if {k: v.tobytes() for k, v in present.items()} != {k: v.tobytes() for k, v in expected.items()}:
+        right = {"count": str(statistics.count).encode(), **{name: a.tobytes() for name, a in expected.items()}}
+        if not all(stored.get(name) == data for name, data in right.items()):
             wrong.append(f"the statistics of {task} (/stats) are not those of its episodes")
     return wrong
+
+
+def _stored_statistics(file: h5py.File, task: str) -> dict[str, bytes]:
+    """Return the bytes of a task's statistics by their paths; nothing where they are damaged or missing."""
+    try:
+        with hdf5.reading(file.filename):
+            group = hdf5.own_group(file.id, f"stats/{task}")
+            opened = {path: hdf5.open_array(group, path) for path, own in hdf5.tree(group).items() if own}
+            found = {path: hdf5.read(dataset).tobytes() for path, dataset in opened.items() if dataset is not None}
+            return {**found, "count": str(hdf5.attribute(group, "count", int)).encode()}
+    except hdf5.PassingError:
+        raise
+    except DatasetError:
+        return {}
 
 
 def _check_total(path: Path, header: Header, steps: int) -> None:
@@ -156,22 +165,27 @@ def check_demos(
         DatasetError: For the first thing that is wrong, with the demo's name and the reason.
     """
     infos, seen = list[EpisodeInfo](), dict[Key, str]()
-    data = _group(file.id, "data", str(path))
+    data, descriptor = _group(file.id, "data", str(path)), hdf5.descriptor(file)
     for i, where in enumerate(names):
         try:
             with hdf5.reading(path):
                 demo = h5py.Group(_group(data, f"demo_{i}", where))
-                info = check_demo(demo, tasks, where, values=values, visit=visit)
-            if info.key in seen:
-                raise DatasetError(f"{where} is the same episode as {seen[info.key]}: {info.key}; leave one out")
+                info = check_demo(demo, tasks, where, values=values, visit=visit, descriptor=descriptor)
+            check_new(info, where, seen)
         except DatasetError as error:
             if problems is None:
                 raise
             problems[i] = error
             continue
-        seen[info.key] = where
         infos.append(info)
     return infos
+
+
+def check_new(info: EpisodeInfo, where: str, seen: dict[Key, str]) -> None:
+    """Refuse an episode that is one of those seen, with DatasetError, and else count it among them."""
+    if info.key in seen:
+        raise DatasetError(f"{where} is the same episode as {seen[info.key]}: {info.key}; leave one out")
+    seen[info.key] = where
 
 
 def check_demo(
@@ -181,8 +195,17 @@ def check_demo(
     *,
     values: bool = True,
     visit: Visit | None = None,
+    descriptor: int | None = None,
 ) -> EpisodeInfo:
     """Check one demo and return its attributes.
+
+    Args:
+        group: The demo.
+        tasks: What the episodes of each task share.
+        where: What messages call it.
+        values: As for :func:`check`.
+        visit: Called with its attributes and arrays, which may be read-only; needs ``values``.
+        descriptor: See :func:`metasim.datasets.hdf5.descriptor`.
 
     Raises:
         TamperedEpisode: If only the digest does not fit.
@@ -197,7 +220,7 @@ def check_demo(
     _counted(info.num_samples, where)
     arrays = _arrays(group.id, info, task, where)
     if values:
-        loaded = {name: hdf5.read(dataset, kind) for name, (dataset, kind) in arrays.items()}
+        loaded = {name: hdf5.read(dataset, kind, descriptor) for name, (dataset, kind) in arrays.items()}
         _check_values(info, loaded, where)
         if digest(info, loaded) != info.sha256:
             raise TamperedEpisode(f"{where}: its content is not what its digest (attribute sha256) was made of")
@@ -208,47 +231,51 @@ def check_demo(
 
 def _arrays(demo: h5py.h5g.GroupID, info: EpisodeInfo, task: TaskInfo, where: str) -> dict[str, Found]:
     """Return every array of a demo by its path, with types and shapes checked."""
-    steps, arrays = info.num_samples, dict[str, Found]()
-    columns = {"actions": task.action_size, "states": task.state_size.get(info.backend, -1)}
-    for name, (dtype, extra) in _ROWS.items():
-        shape = (steps + extra, columns[name]) if name in columns else (steps + extra,)
-        arrays[name] = _array(demo, name, dtype, shape, where)
-    layout = _layout(task)
-    for folder, rows in (("obs", steps), ("final_obs", 1)):
-        named, inside = _group(demo, folder, where), f"{where}: {folder}"
-        if len(named) != len(layout):
-            raise DatasetError(f"{inside} holds {sorted(_names(named))}, expected {list(layout)}")
-        for name, (dtype, shape) in layout.items():
-            arrays[f"{folder}/{name}"] = _array(named, name, dtype, (rows, *shape), inside)
-    sample = _group(_group(demo, "initial", where), "sample", f"{where}: initial")
-    for name in _names(sample):
-        arrays[f"initial/sample/{name}"] = _dataset(sample, name, f"{where}: initial/sample"), None
-    known = len(_ROWS) + len(_GROUPS)
-    if len(demo) > known and b"source" in demo:
-        if info.backend != NO_ENGINE:
-            raise DatasetError(f"{where}: only an imported episode (backend {NO_ENGINE!r}) has a group source")
-        arrays |= _tree(_group(demo, "source", where), "source", where)
-        known += 1
-    if len(demo) > known:
-        stray = sorted({*_names(demo)} - {*_ROWS, *_GROUPS, "source"})
+    stored = hdf5.tree(demo)
+    elsewhere = [path for path, own in stored.items() if not own]
+    if elsewhere:
+        raise DatasetError(f"{where}: {elsewhere[0]!r} is a link elsewhere; a demo must hold its own data")
+    missing = [group for group in _GROUPS if group not in stored]
+    if missing:
+        raise DatasetError(f"{where}: no group {missing[0]!r}; it has {sorted(stored)}")
+    arrays, left = dict[str, Found](), set(stored)
+    for path, (dtype, shape) in _expected(info, task).items():
+        found = _dataset(demo, path, stored, where)
+        if not hdf5.is_of(found, dtype) or found.shape != shape:
+            raise DatasetError(
+                f"{where}: {path!r} must be {shape} {np.dtype(dtype)}, it is {found.shape} {found.dtype}"
+            )
+        arrays[path] = found, dtype
+        left.discard(path)
+    for path in stored:
+        folder = path.startswith("source/") and _is_folder(demo, path)
+        if path.startswith(("initial/sample/", "source/")) and not folder:
+            arrays[path] = _dataset(demo, path, stored, where), None
+        if folder or path in arrays:
+            left.discard(path)
+    if "source" in stored and info.backend != NO_ENGINE:
+        raise DatasetError(f"{where}: only an imported episode (backend {NO_ENGINE!r}) has a group source")
+    stray = sorted(left - {*_GROUPS, "source"})
+    if stray:
         raise DatasetError(f"{where} holds {stray}, which the schema does not know")
     return arrays
 
 
-def _layout(task: TaskInfo) -> dict[str, tuple[Any, tuple[int, ...]]]:
+def _expected(info: EpisodeInfo, task: TaskInfo) -> dict[str, tuple[Any, tuple[int, ...]]]:
+    """Return type and shape of each array that the schema says a demo has, by its path."""
+    steps, columns = info.num_samples, {"actions": task.action_size, "states": task.state_size.get(info.backend, -1)}
+    found = dict[str, tuple[Any, tuple[int, ...]]]()
+    for name, (dtype, extra) in _ROWS.items():
+        found[name] = dtype, (steps + extra, columns[name]) if name in columns else (steps + extra,)
     numbers = {name: (np.float64, (size,)) for name, size in task.observation}
-    return {**numbers, **{name: (kind, shape) for name, shape, kind in task.pictures}}
-
-
-def _tree(group: h5py.h5g.GroupID, prefix: str, where: str) -> dict[str, Found]:
-    found = dict[str, Found]()
-    for name in _names(group):
-        member = hdf5.member(group, name)
-        if isinstance(member, h5py.h5g.GroupID):
-            found |= _tree(member, f"{prefix}/{name}", where)
-        else:
-            found[f"{prefix}/{name}"] = _dataset(group, name, f"{where}: {prefix}"), None
+    layout = {**numbers, **{name: (kind, shape) for name, shape, kind in task.pictures}}
+    for folder, rows in (("obs", steps), ("final_obs", 1)):
+        found |= {f"{folder}/{name}": (dtype, (rows, *shape)) for name, (dtype, shape) in layout.items()}
     return found
+
+
+def _is_folder(demo: h5py.h5g.GroupID, path: str) -> bool:
+    return isinstance(h5o.open(demo, path.encode()), h5py.h5g.GroupID)
 
 
 def _group(parent: h5py.h5g.GroupID, name: str, where: str) -> h5py.h5g.GroupID:
@@ -258,22 +285,17 @@ def _group(parent: h5py.h5g.GroupID, name: str, where: str) -> h5py.h5g.GroupID:
     return found
 
 
-def _dataset(parent: h5py.h5g.GroupID, name: str, where: str) -> h5py.h5d.DatasetID:
-    found = hdf5.member(parent, name)
-    if not isinstance(found, h5py.h5d.DatasetID):
-        raise DatasetError(f"{where}: no dataset {name!r} of its own; it has {_names(parent)}")
+def _dataset(demo: h5py.h5g.GroupID, path: str, stored: Collection[str], where: str) -> h5py.h5d.DatasetID:
+    found = hdf5.open_array(demo, path) if path in stored else None
+    if found is None:
+        folder = path.rpartition("/")[0]
+        has = sorted(other for other in stored if other.rpartition("/")[0] == folder)
+        raise DatasetError(f"{where}: no dataset {path!r} of its own; it has {has}")
     return found
 
 
 def _names(parent: h5py.h5g.GroupID) -> list[str]:
     return [name.decode() for name in parent]
-
-
-def _array(parent: h5py.h5g.GroupID, name: str, dtype: Any, shape: tuple[int, ...], where: str) -> Found:
-    found = _dataset(parent, name, where)
-    if not hdf5.is_of(found, dtype) or found.shape != shape:
-        raise DatasetError(f"{where}: {name!r} must be {shape} {np.dtype(dtype)}, it is {found.shape} {found.dtype}")
-    return found, dtype
 
 
 def _check_values(info: EpisodeInfo, arrays: Mapping[str, Any], where: str) -> None:
@@ -300,15 +322,33 @@ def _check_values(info: EpisodeInfo, arrays: Mapping[str, Any], where: str) -> N
         )
 
 
-def _check_masks(file: h5py.File, path: Path, demos: int) -> None:
+def _check_masks(file: h5py.File, path: Path, demos: int) -> dict[str, list[int]]:
+    """Return each mask as numbers of demos, checked."""
+    found = dict[str, list[int]]()
     if "mask" not in file:
-        return
-    valid = {f"demo_{i}".encode() for i in range(demos)}
+        return found
+    numbers = {f"demo_{i}".encode(): i for i in range(demos)}
     masks = _group(file.id, "mask", str(path))
     for name in _names(masks):
-        mask = _dataset(masks, name, f"{path}: mask")
-        listed = mask.dtype.kind == "S" and len(mask.shape) == 1
-        stray = set(hdf5.read(mask).tolist()) - valid if listed else {mask.dtype}
+        where = f"{path}: mask {name!r}"
+        mask: Any = hdf5.member(masks, name)
+        if not isinstance(mask, h5py.h5d.DatasetID):
+            raise DatasetError(f"{where} is no dataset of its own")
+        listed = hdf5.read(mask).tolist() if mask.dtype.kind == "S" and len(mask.shape) == 1 else [mask.dtype]
+        stray = sorted(str(item) for item in set(listed) - set(numbers))[:3]
         if stray:
-            given = sorted(map(str, stray))[:3]
-            raise DatasetError(f"{path}: mask {name!r} must list names of demos as bytes, it has {given}")
+            raise DatasetError(f"{where} must list names of demos as bytes, it has {stray}")
+        if len(set(listed)) < len(listed):
+            raise DatasetError(f"{where} lists a demo twice")
+        found[name] = [numbers[item] for item in listed]
+    return found
+
+
+def _check_task_masks(path: Path, masks: Mapping[str, list[int]], infos: Sequence[EpisodeInfo]) -> None:
+    """Check that each task has a mask of its demos."""
+    wanted = dict[str, list[int]]()
+    for i, info in enumerate(infos):
+        wanted.setdefault(plain(info.task), []).append(i)
+    for name, demos in wanted.items():
+        if masks.get(name) != demos:
+            raise DatasetError(f"{path}: mask {name!r} must list the demos of its task")

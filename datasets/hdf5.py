@@ -28,6 +28,7 @@ _GROWTH_BYTES = 1 << 17
 _COMPACT = (48, 40)  # so many attributes stand in a group's own header, which is quicker than a heap beside it
 _MOST = 1100  # times that a compressed chunk can grow; deflate reaches 1032
 _PASSING = {errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ENOMEM, errno.EAGAIN}
+_DAMAGED = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError, OverflowError)
 _DEFLATE = 4  # higher levels take much longer for little
 
 
@@ -87,11 +88,58 @@ def member(group: h5py.h5g.GroupID, name: str) -> h5py.h5g.GroupID | h5py.h5d.Da
         return None
     if group.links.get_info(key).type != h5l.TYPE_HARD:
         return None
-    if isinstance(found, h5d.DatasetID) and found.get_offset() is None:  # else it is contiguous, in this file
-        creation = found.get_create_plist()
-        if creation.get_layout() == h5d.VIRTUAL or creation.get_external_count():
-            return None
+    return None if isinstance(found, h5d.DatasetID) and _is_elsewhere(found) else found
+
+
+def _is_elsewhere(dataset: h5py.h5d.DatasetID) -> bool:
+    if dataset.get_offset() is not None:  # it is contiguous, in this file
+        return False
+    creation = dataset.get_create_plist()
+    return creation.get_layout() == h5d.VIRTUAL or creation.get_external_count() > 0
+
+
+def tree(group: h5py.h5g.GroupID) -> dict[str, bool]:
+    """Return the path of everything below a group, and whether it lies there itself, not behind a link elsewhere."""
+    found = dict[str, bool]()
+    group.links.visit(lambda path, link: found.__setitem__(path.decode(), link.type == h5l.TYPE_HARD), info=True)
     return found
+
+
+def open_array(group: h5py.h5g.GroupID, path: str) -> h5py.h5d.DatasetID | None:
+    """Return a dataset by a path without links elsewhere (see :func:`tree`); None if it is none of this very file."""
+    try:
+        found = h5d.open(group, path.encode())
+    except (KeyError, OSError, TypeError, ValueError):
+        return None
+    return None if _is_elsewhere(found) else found
+
+
+def own_group(group: h5py.h5g.GroupID, path: str) -> h5py.h5g.GroupID:
+    """Return a group by its path below another; nothing on the way may be a link elsewhere.
+
+    Raises:
+        KeyError: If there is none.
+    """
+    found: Any = group
+    for name in path.split("/"):
+        found = member(found, name)
+        if not isinstance(found, h5g.GroupID):
+            raise KeyError(f"no group {path!r} of its own")
+    return found
+
+
+def own_array(group: h5py.h5g.GroupID, path: str) -> Array:
+    """Return a whole dataset by its path below a group; nothing on the way may be a link elsewhere.
+
+    Raises:
+        KeyError: If there is none.
+        ValueError: If it claims to hold more than the file can.
+    """
+    folder, _, name = path.rpartition("/")
+    found = member(own_group(group, folder) if folder else group, name)
+    if not isinstance(found, h5d.DatasetID):
+        raise KeyError(f"no dataset {path!r} of its own")
+    return read(found)[()]
 
 
 def is_of(dataset: h5py.h5d.DatasetID, dtype: Any) -> bool:
@@ -104,20 +152,39 @@ def _kind(dtype: Any) -> h5py.h5t.TypeID:
     return h5t.py_create(np.dtype(dtype), logical=True)
 
 
-def read(dataset: h5py.h5d.DatasetID, dtype: Any = None) -> Array:
-    """Return a whole dataset; quicker if its type is known.
+def read(dataset: h5py.h5d.DatasetID, dtype: Any = None, descriptor: int | None = None) -> Array:
+    """Return a whole dataset, perhaps read-only; quicker if its type is known, and where the file is open.
+
+    Args:
+        dataset: The dataset.
+        dtype: Its type, if that has been compared (:func:`is_of`).
+        descriptor: See :func:`descriptor`.
 
     Raises:
         ValueError: If it claims to hold more than what is stored could be.
     """
     shape, stored = dataset.shape, dataset.get_storage_size()
+    if shape is None:
+        raise ValueError("an array of no shape")
     kind = np.dtype(dataset.dtype if dtype is None else dtype)
-    if math.prod(shape) * kind.itemsize > _MOST * stored:
+    size = math.prod(shape) * kind.itemsize
+    if size > _MOST * stored:
         raise ValueError(f"{shape} numbers are declared, but only {stored} bytes are stored")
+    offset = dataset.get_offset() if dtype is not None and descriptor is not None and size else None
+    if offset is not None:
+        data = os.pread(descriptor, size, offset)  # type: ignore[arg-type]
+        if len(data) < size or stored != size:
+            raise ValueError(f"{shape} numbers are declared, but only {min(len(data), stored)} bytes are stored")
+        return np.frombuffer(data, kind).reshape(shape)
     array = np.empty(shape, kind)
     if array.size:
         dataset.read(h5s.ALL, h5s.ALL, array, *(() if dtype is None else (_kind(dtype),)))
     return array
+
+
+def descriptor(file: h5py.File) -> int | None:
+    """Return where the operating system has a file open, so that contiguous arrays can be read past HDF5."""
+    return file.id.get_vfd_handle() if file.driver == "sec2" else None
 
 
 def attribute(parent: h5py.h5g.GroupID, name: str, kind: type) -> Any:
@@ -196,7 +263,7 @@ def reading(path: Path | str) -> Iterator[None]:
         yield
     except MetasimError:
         raise
-    except (OSError, RuntimeError, KeyError, ValueError, MemoryError) as error:
+    except _DAMAGED as error:
         number = _errno(error)
         if number in _PASSING:
             raise PassingError(f"{path} cannot be read now: {os.strerror(number)}; try again") from error

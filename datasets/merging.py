@@ -60,9 +60,7 @@ class _Plan:
     def add(self, path: Path) -> None:
         """Add a file's episodes, which are checked when they are copied."""
         with hdf5.opened(path) as file:
-            header, demos = checking.check_outline(file, path)
-            masks: Any = file.get("mask", {})
-            masks = {name: mask[()].tolist() for name, mask in masks.items()}
+            header, demos, masks = checking.check_outline(file, path)
         for name, version in header.versions.items():
             seen = self.versions.setdefault(name, (version, path))
             if seen[0] != version:
@@ -74,7 +72,7 @@ class _Plan:
         first = len(self.sources)
         self.sources += [writer.Source(path=path, group=f"data/demo_{i}") for i in range(demos)]
         for name, members in masks.items():
-            self.masks.setdefault(name, []).extend(first + int(m.decode()[len("demo_") :]) for m in members)
+            self.masks.setdefault(name, []).extend(first + m for m in members)
         self.collections += [c for c in header.collections if c not in self.collections]
 
     def write(self, target: Path) -> None:

@@ -27,7 +27,7 @@ class Demo:
     """
 
     def __init__(self, group: h5py.Group, info: EpisodeInfo, task: TaskInfo) -> None:
-        self.group, self.info, self.task = group, info, task
+        self.group, self.info, self.task, self._id = group, info, task, group.id
 
     def __len__(self) -> int:
         """Return the number of steps."""
@@ -40,7 +40,7 @@ class Demo:
             DatasetError: If there is none, or it is damaged.
         """
         with self._reading():
-            return self.group[name][()]  # type: ignore[index]
+            return hdf5.own_array(self._id, name)
 
     @property
     def observation(self) -> Array:
@@ -56,23 +56,21 @@ class Demo:
     def sample(self) -> dict[str, Array]:
         """Factor name to the value that this episode had."""
         with self._reading():
-            group: Any = self.group["initial/sample"]
-            return {name: dataset[()] for name, dataset in group.items()}
+            names = hdf5.own_group(self._id, "initial/sample")
+            return {name.decode(): hdf5.own_array(names, name.decode()) for name in names}
 
     @property
     def source(self) -> dict[str, Array]:
         """What an imported file had besides: path to array; empty for recorded episodes."""
-        found = dict[str, Array]()
         with self._reading():
-            group: Any = self.group.get("source")
-            if group is not None:
-                group.visititems(
-                    lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
-                )
-        return found
+            if "source" not in self.group:
+                return {}
+            group = hdf5.own_group(self._id, "source")
+            opened = {path: hdf5.open_array(group, path) for path, own in hdf5.tree(group).items() if own}
+            return {path: hdf5.read(dataset)[()] for path, dataset in opened.items() if dataset is not None}
 
     def _reading(self) -> AbstractContextManager[None]:
-        return hdf5.reading(f"{self.group.file.filename}: {self.group.name.rpartition('/')[2]}")
+        return hdf5.reading(f"{self.group.file.filename}: {str(self.group.name).rpartition('/')[2]}")
 
     def load(self) -> Episode:
         """Return the whole episode in memory."""
@@ -130,7 +128,7 @@ class Dataset:
             raise DatasetError(f"{self.path} has episodes 0 to {len(self) - 1}, no episode {index}")
         name = self._names[index]
         with hdf5.reading(self.path):
-            group: Any = self.file["data"][name]  # type: ignore[index]
+            group = h5py.Group(hdf5.own_group(self.file.id, f"data/{name}"))
             info = schema.read_info(group, f"{self.path}: {name}")
         if info.task not in self.header.tasks:
             raise DatasetError(f"{self.path}: {name}: task {info.task!r} is not in the attribute tasks of /data")
@@ -140,14 +138,21 @@ class Dataset:
         """Return the attributes of all episodes."""
         return [demo.info for demo in self]
 
+    @property
+    def masks(self) -> tuple[str, ...]:
+        """Names of the masks."""
+        with hdf5.reading(f"{self.path}: masks"):
+            if "mask" not in self.file:
+                return ()
+            return tuple(name.decode() for name in hdf5.own_group(self.file.id, "mask"))
+
     def mask(self, name: str) -> list[int]:
         """Return the numbers of the episodes in a mask; a task's mask is its id with "." for "/"."""
-        masks: Any = self.file.get("mask", {})
-        if name not in masks:
-            raise DatasetError(f"{self.path} has no mask {name!r}; it has {list(masks)}")
+        if name not in self.masks:
+            raise DatasetError(f"{self.path} has no mask {name!r}; it has {list(self.masks)}")
         with hdf5.reading(f"{self.path}: mask {name!r}"):
-            numbers = {demo: i for i, demo in enumerate(self._names)}
-            return [numbers[item.decode()] for item in masks[name][()]]
+            numbers = {demo.encode(): i for i, demo in enumerate(self._names)}
+            return [numbers[item] for item in hdf5.own_array(self.file.id, f"mask/{name}").tolist()]
 
     def stats(self, task: str) -> dict[str, Any]:
         """Return mean, std, min and max ``(D,)`` of a task's arrays, over all its episodes in the file.
@@ -162,16 +167,17 @@ class Dataset:
         if task not in self.header.tasks:
             raise DatasetError(f"{self.path} has no task {task!r}; it has {list(self.header.tasks)}")
         with hdf5.reading(self.path):
-            group: Any = self.file[f"stats/{task.replace('/', '.')}"]
+            group = hdf5.own_group(self.file.id, f"stats/{schema.plain(task)}")
             rows = {
-                name: {kind: group[f"{name}/{kind}"][()] for kind in KINDS} for name in columns(self.header.tasks[task])
+                name: {kind: hdf5.own_array(group, f"{name}/{kind}") for kind in KINDS}
+                for name in columns(self.header.tasks[task])
             }
             observed = {name.removeprefix("obs/"): rows[name] for name in rows if name.startswith("obs/")}
             return {
                 "obs": observed,
                 "actions": rows["actions"],
                 "rewards": rows["rewards"],
-                "count": int(group.attrs["count"]),
+                "count": int(hdf5.attribute(group, "count", int)),
             }
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from metasim.core.seeding import EpisodeSeed
 from metasim.datasets.episode import Episode, EpisodeInfo, TaskInfo, split_columns
 from metasim.datasets.goals import goal_overrides
 from metasim.envs.episodes import Episodes
-from metasim.envs.showing import show_factors
+from metasim.envs.showing import show_factors, show_pictures
 
 Array = Any
 
@@ -104,6 +104,7 @@ class Recorder:
         """Take one step in all worlds and return the rows whose episode ended; idle worlds do nothing."""
         seen = self._now.view()
         seen.setflags(write=False)
+        show_pictures(self._policy, self._episodes)
         action = np.asarray(self._policy.act(seen), np.float32)
         action = np.clip(np.where(self._active[:, None], action, np.float32(0.0)), -1.0, 1.0)
         s = self._episodes.step(action)

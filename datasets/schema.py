@@ -39,6 +39,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from metasim.core.errors import DatasetError
 from metasim.datasets import hdf5
@@ -49,6 +50,7 @@ QUATERNIONS = "wxyz"
 GYM_TYPE = 2  # robomimic's number for a gym environment
 
 _FAMILY = "metasim.dataset/"
+CHANGED = "the attributes of /data were changed since the file was written (its digest does not fit)"
 NO_ENGINE = "none"
 """Backend of an imported episode."""
 _FIELDS = {field.name: {"str": str, "int": int, "bool": bool}[str(field.type)] for field in fields(EpisodeInfo)}
@@ -108,8 +110,14 @@ def header_attributes(
 
 def header_digest(attributes: Mapping[str, Any]) -> str:
     """Return the SHA-256 of the attributes of ``/data`` in hexadecimal; ``sha256`` itself does not count."""
-    plain = {name: v if isinstance(v, str) else int(v) for name, v in attributes.items() if name != "sha256"}
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+    said = {name: int(v) if isinstance(v, np.integer) else v for name, v in attributes.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=repr).encode()).hexdigest()
+
+
+def is_sealed(file: h5py.File) -> bool:
+    """Tell whether the attributes of ``/data`` are those that their digest was made of."""
+    attributes: Any = dict(file["data"].attrs)
+    return header_digest(attributes) == attributes.get("sha256")
 
 
 def read_header(file: h5py.File, path: Path) -> Header:
@@ -118,10 +126,10 @@ def read_header(file: h5py.File, path: Path) -> Header:
     Raises:
         DatasetError: If this is no dataset of ours, or one of a newer version.
     """
-    data = file.get("data")
-    if not isinstance(data, h5py.Group):
-        raise DatasetError(f"{path} has no group /data; it is not a dataset in robomimic's layout")
-    attributes: Any = dict(data.attrs)
+    data = hdf5.member(file.id, "data")
+    if not isinstance(data, h5py.h5g.GroupID):
+        raise DatasetError(f"{path} has no group /data of its own; it is not a dataset in robomimic's layout")
+    attributes: Any = dict(h5py.Group(data).attrs)
     check_schema(attributes.get("schema"), path)
     try:
         env_args = json.loads(attributes["env_args"])
@@ -133,7 +141,7 @@ def read_header(file: h5py.File, path: Path) -> Header:
             versions=_mapping(json.loads(attributes["versions"]), str),
             collections=tuple(_mapping(row, object) for row in json.loads(attributes["collections"])),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DatasetError(f"{path}: the attributes of /data are damaged or missing ({error})") from error
     if not known or attributes.get("quaternion_order") != QUATERNIONS:
         raise DatasetError(
@@ -173,6 +181,11 @@ def _mapping(value: Any, kind: type) -> Mapping[str, Any]:
     if not isinstance(value, dict) or not all(isinstance(item, kind) for item in value.values()):
         raise TypeError(f"expected names with {kind.__name__} values, got {value!r:.80}")
     return value
+
+
+def plain(task: str) -> str:
+    """Return a task id as the name of one group or mask."""
+    return task.replace("/", ".")
 
 
 def read_info(group: h5py.Group, where: str) -> EpisodeInfo:

@@ -88,7 +88,6 @@ def inspect(path: str | Path) -> Summary:
         for demo in data:
             info = demo.info
             groups.setdefault((info.task, info.backend, info.policy, info.split), []).append(demo)
-        masks: Any = data.file.get("mask", {})
         return Summary(
             path=data.path,
             schema=str(data.file["data"].attrs["schema"]),
@@ -96,7 +95,7 @@ def inspect(path: str | Path) -> Summary:
             episodes=len(data),
             steps=data.header.total,
             tasks=tuple(_summary(key, demos) for key, demos in groups.items()),
-            masks={name: len(mask) for name, mask in masks.items()},
+            masks={name: len(data.mask(name)) for name in data.masks},
             versions=data.header.versions,
             env_args=data.header.env_args,
         )

@@ -12,11 +12,12 @@ from typing import Any
 
 import h5py
 import numpy as np
+from h5py import h5o  # pyright: ignore[reportAttributeAccessIssue]
 
 from metasim.core.errors import DatasetError
 from metasim.datasets import checking, hdf5, schema
 from metasim.datasets.digest import arrays_of, digest
-from metasim.datasets.episode import Episode, EpisodeInfo, TaskInfo
+from metasim.datasets.episode import Episode, EpisodeInfo, Key, TaskInfo
 from metasim.datasets.statistics import Statistics
 from metasim.work import draft
 
@@ -82,27 +83,15 @@ def write_dataset(
     """
     with hdf5.writing(out), draft(out) as path:
         with hdf5.created(path) as file:
-            _copy(file, sources)
             found = {name: Statistics(task) for name, task in tasks.items()}
-            infos = checking.check_demos(
-                file,
-                out,
-                tasks,
-                [f"{source.path}: {source.group.rpartition('/')[2]}" for source in sources],
-                visit=lambda info, arrays: found[info.task].add(arrays),
-            )
+            infos = _copy(file, sources, tasks, found)
             header = schema.header_attributes(infos, tasks, versions, list(collections))
             hdf5.put_attributes(file["data"].id, header)
             named = {name: [i for i, info in enumerate(infos) if info.task == name] for name in tasks}
-            _put_masks(file, {**(masks or {}), **{_plain(name): members for name, members in named.items()}})
+            _put_masks(file, {**(masks or {}), **{schema.plain(name): members for name, members in named.items()}})
             _put_statistics(file, found)
         with hdf5.opened(path) as file:  # what was written can be opened
             schema.read_header(file, out)
-
-
-def _plain(task: str) -> str:
-    """Return a task id as the name of one group or mask."""
-    return task.replace("/", ".")
 
 
 def _fill(root: h5py.h5g.GroupID, episode: Episode, task: TaskInfo) -> None:
@@ -127,16 +116,37 @@ def _folder(groups: dict[str, h5py.h5g.GroupID], path: str) -> h5py.h5g.GroupID:
     return groups[path]
 
 
-def _copy(file: h5py.File, sources: Sequence[Source]) -> None:
-    data = h5py.Group(hdf5.put_group(file.id, "data"))
+def _copy(
+    file: h5py.File, sources: Sequence[Source], tasks: Mapping[str, TaskInfo], found: Mapping[str, Statistics]
+) -> list[EpisodeInfo]:
+    """Copy demos, each after its check: where a file is damaged, HDF5's reading says so and its copying may crash."""
+    data, infos, seen = hdf5.put_group(file.id, "data"), list[EpisodeInfo](), dict[Key, str]()
     with ExitStack() as stack:
-        path, source = None, None
+        path: Path | None = None
+        source, descriptor, group = None, None, ""
+        folder: Any = None
         for i, item in enumerate(sources):
+            parent, _, name = item.group.rpartition("/")
             if item.path != path:
                 stack.close()
-                path, source = item.path, stack.enter_context(hdf5.opened(item.path))
+                path, group = item.path, None
+                source = stack.enter_context(hdf5.opened(item.path))
+                descriptor = hdf5.descriptor(source)
             assert source is not None
-            source.copy(item.group, data, f"demo_{i}")
+            if parent != group:
+                group, folder = parent, hdf5.own_group(source.id, parent) if parent else source.id
+            where = f"{item.path}: {name}"
+            info = checking.check_demo(
+                h5py.Group(hdf5.own_group(folder, name)),
+                tasks,
+                where,
+                visit=lambda info, arrays: found[info.task].add(arrays),
+                descriptor=descriptor,
+            )
+            checking.check_new(info, where, seen)
+            infos.append(info)
+            h5o.copy(folder, name.encode(), data, f"demo_{i}".encode())
+    return infos
 
 
 def _put_masks(file: h5py.File, masks: Mapping[str, Sequence[int]]) -> None:
@@ -150,7 +160,7 @@ def _put_statistics(file: h5py.File, found: Mapping[str, Statistics]) -> None:
     for task, statistics in found.items():
         if not statistics.count:
             continue
-        inside = hdf5.put_group(group, _plain(task))
+        inside = hdf5.put_group(group, schema.plain(task))
         hdf5.put_attributes(inside, {"count": statistics.count})
         groups = {"": inside}
         for path, values in statistics.result().items():

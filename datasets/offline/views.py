@@ -37,9 +37,19 @@ class Hidden(Demo):
         self.hidden = hidden
         self.group = _Veiled(demo.group, hidden)  # type: ignore[assignment]
 
+    def array(self, name: str) -> Array:
+        """Return a whole array by its path; DatasetError for a hidden one."""
+        _refuse(name, self.hidden, self.group.name)
+        return super().array(name)
+
     def load(self) -> Episode:
         """Refuse: an episode in memory has all arrays."""
         raise DatasetError(f"{self.hidden[0]!r} of this episode is hidden; read its arrays one by one")
+
+
+def _refuse(name: str, hidden: tuple[str, ...], where: object) -> None:
+    if name.strip("/").partition("/")[0] in hidden:
+        raise DatasetError(f"{name!r} of {where} is hidden: this episode has no such label")
 
 
 class _Veiled(Mapping[str, Any]):
@@ -50,8 +60,7 @@ class _Veiled(Mapping[str, Any]):
         self.attrs, self.name, self.file = group.attrs, group.name, group.file
 
     def __getitem__(self, name: str) -> Any:
-        if str(name).strip("/").partition("/")[0] in self._hidden:
-            raise DatasetError(f"{name!r} of {self.name} is hidden: this episode has no such label")
+        _refuse(str(name), self._hidden, self.name)
         return self._group[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from metasim.core.errors import DatasetError, EngineFailure, InvalidConfig
+from metasim.core.rendering import RENDERERS
 from metasim.datasets import checking, hdf5, writer
 from metasim.datasets.config import Progress
 from metasim.datasets.episode import EpisodeInfo, Picture, TaskInfo
@@ -27,6 +28,7 @@ from metasim.datasets.schema import NO_ENGINE
 from metasim.datasets.tools.masks import given_masks
 from metasim.datasets.versions import package_versions
 from metasim.envs import Episodes
+from metasim.view import Picture as Shot
 from metasim.view import picture
 from metasim.work import Emit, remove_drafts, run_shards, shards, write_atomically
 
@@ -47,6 +49,8 @@ class RenderConfig:
         cameras: Names of cameras, of every task; none for the one that each task is shown with.
         size: Width and height in pixels.
         workers: Processes; the result does not depend on it.
+        renderer: Name of the renderer, in any engine, whose pictures are drawn as policies are shown them, such as
+            ``"mujoco"``; empty for each engine's own, as people look at them.
     """
 
     path: Path
@@ -54,9 +58,12 @@ class RenderConfig:
     cameras: tuple[str, ...] = ()
     size: tuple[int, int] = (128, 128)
     workers: int = 1
+    renderer: str = ""
 
     def __post_init__(self) -> None:
         """Check."""
+        if self.renderer:
+            RENDERERS[self.renderer]
         if min(self.size) < 1 or max(self.size) > 4096:
             raise InvalidConfig(f"size must be two numbers of pixels from 1 to 4096, got {self.size!r}")
         if len(set(self.cameras)) < len(self.cameras):
@@ -90,7 +97,9 @@ def render_dataset(config: RenderConfig, report: Callable[[Progress], None] | No
             "of": hashlib.sha256("".join(info.sha256 for info in infos).encode()).hexdigest(),
             "renderer": renderers,
             "size": list(config.size),
-            "versions": package_versions(sorted({info.backend for info in infos})),
+            "versions": package_versions(
+                sorted({info.backend for info in infos} | {*filter(None, (config.renderer,))})
+            ),
         }
     }
     parts = Parts.of(config.out)
@@ -124,7 +133,7 @@ def _with_pictures(
         task = tasks[name]
         episodes = _worlds(config.path, name, engine, task)
         try:
-            chosen = [picture(episodes, camera, (8, 8)) for camera in config.cameras or ("",)]
+            chosen = [_shoot(episodes, camera, config, (8, 8)) for camera in config.cameras or ("",)]
         finally:
             episodes.close()
         renderers[engine] = chosen[0].renderer
@@ -134,6 +143,16 @@ def _with_pictures(
                 raise DatasetError(f"{config.path}: {name} has {called!r} among its observations already")
         found[name] = replace(task, pictures=(*task.pictures, *made))
     return {name: found[name] for name in tasks if name in found}, renderers
+
+
+def _shoot(episodes: Episodes, camera: str, config: RenderConfig, size: tuple[int, int]) -> Shot:
+    """Draw the one world, as people or as policies are shown it."""
+    if not config.renderer:
+        return picture(episodes, camera, size)
+    camera = camera or episodes.task.camera or next(iter(episodes.cameras), "")
+    episodes.model.info.index("camera", camera)
+    rgb = episodes.pictures(camera, size[1], size[0], renderer=config.renderer).rgb[0]
+    return Shot(rgb=rgb, camera=camera, renderer=f"the {config.renderer} renderer, as policies see it")
 
 
 def _called(camera: str) -> str:
@@ -229,7 +248,7 @@ def _drawn(demo: Demo, episodes: Episodes, task: TaskInfo, config: RenderConfig,
             continue
         episodes.backend.load_dump(state[None], row)
         for shots, camera in zip(frames, cameras, strict=True):
-            shot = picture(episodes, camera, config.size)
+            shot = _shoot(episodes, camera, config, config.size)
             if shot.renderer != renderer:
                 raise EngineFailure(f"this process draws with {shot.renderer}, the first one with {renderer}")
             shots[t] = shot.rgb

@@ -192,7 +192,6 @@ def test_a_disk_that_fills_up_is_said_and_the_same_command_goes_on(collected: Co
     assert (tmp_path / "result.h5").read_bytes() == collected.out.read_bytes()
 
 
-@pytest.mark.xfail(reason="copying a demo whose file has a flipped bit can crash HDF5", strict=True)
 def test_one_bit_or_a_cut_is_refused_or_harmless(tmp_path: Path) -> None:
     """Two hundred damaged files, in a process of its own, which a crash would end."""
     good = collect(CollectConfig(tasks=(REACH,), out=tmp_path / "good.h5", episodes=2, horizon=6, keep="all"))

@@ -227,8 +227,8 @@ SPOILT = {
     "total": (attribute("data", "total", 7), "total is 7"),
     "gap": (lambda f: f["data"].move("demo_1", "demo_7"), "demo_7"),
     "no rewards": (drop("data/demo_1/rewards"), "demo_1: no dataset 'rewards'"),
-    "no obs": (drop("data/demo_1/obs/hand"), "demo_1: obs holds.*expected"),
-    "no sample": (drop("data/demo_1/initial/sample"), "demo_1: initial: no group 'sample'"),
+    "no obs": (drop("data/demo_1/obs/hand"), "demo_1: no dataset 'obs/hand' of its own; it has .*obs/goal"),
+    "no sample": (drop("data/demo_1/initial/sample"), "demo_1: no group 'initial/sample'"),
     "dtype": (swap("data/demo_2/actions", np.float64), r"demo_2: 'actions' must be \(.*float32.*float64"),
     "shape": (swap("data/demo_2/states", lambda a: a[:-1]), "demo_2: 'states' must be"),
     "NaN": (swap("data/demo_0/obs/hand", put(3, np.nan)), "demo_0: 'obs/hand' has NaN or infinity in row 3"),
@@ -248,8 +248,8 @@ SPOILT = {
     "stray": (lambda f: f["data/demo_1"].create_dataset("more", data=1), r"demo_1 holds \['more'\]"),
     "twin": (resealed("data/demo_1", "episode", 0), "demo_1 is the same episode as .*demo_0"),
     "mask": (swap("mask/metaworld.reach-v3", lambda a: np.array([b"demo_9"])), "mask 'metaworld.reach-v3'"),
-    "soft link": (link("data/demo_0/rewards", h5py.SoftLink("/data/demo_1/rewards")), "no dataset 'rewards'"),
-    "file link": (link("data/demo_0/obs", h5py.ExternalLink("b.h5", "/")), "demo_0: no group 'obs'"),
+    "soft link": (link("data/demo_0/rewards", h5py.SoftLink("/data/demo_1/rewards")), "'rewards' is a link elsewhere"),
+    "file link": (link("data/demo_0/obs", h5py.ExternalLink("b.h5", "/")), "demo_0: 'obs' is a link elsewhere"),
 }
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from metasim.core.errors import DatasetError, UnknownName
 from metasim.datasets import CollectConfig, Dataset, Progress, collect, inspect, merge, verify
+from metasim.datasets.schema import header_digest
 
 REACH, PUSH = "metaworld/reach-v3", "metaworld/push-v3"
 ENGINES = ["mujoco", "pybullet"]
@@ -244,6 +245,7 @@ def test_files_that_do_not_belong_together_are_refused(
     with h5py.File(copy, "r+") as file:
         data: Any = file["data"]
         spoil(data)
+        data.attrs["sha256"] = header_digest(dict(data.attrs))
         for demo in data.values():
             demo.attrs["seed"] = 5
     with pytest.raises(DatasetError, match=words):
