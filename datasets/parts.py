@@ -2,7 +2,8 @@
 
 ``<task>/<episode>.h5`` is a finished episode, ``<task>/<episode>.failed`` one that did not succeed and is not
 kept; ``arguments.json`` says what is being collected. Each appears whole or not at all, so a process may be
-killed at any moment; what it was writing is a hidden draft that the next one removes.
+killed at any moment; what it was writing is a hidden draft that the next one removes. Only the dataset itself is
+flushed to disk: after a power failure the last parts may be damaged, which their digests tell.
 """
 
 from __future__ import annotations
@@ -50,9 +51,20 @@ class Parts:
         Raises:
             DatasetError: If it cannot be written.
         """
-        path = self.path(episode.info.task, episode.info.episode)
+        self.put(episode.info.task, episode.info.episode, writer.part_bytes(episode, task))
+
+    def put(self, task: str, episode: int, file: bytes) -> None:
+        """Write the file of a finished episode, given its bytes.
+
+        It is not flushed to disk, which would take longer than most episodes: what a power failure cuts short does not
+        fit its digest, and is collected again.
+
+        Raises:
+            DatasetError: If it cannot be written.
+        """
+        path = self.path(task, episode)
         with hdf5.writing(path):
-            write_atomically(path, writer.part_bytes(episode, task))
+            write_atomically(path, file, durable=False)
 
     def mark_failed(self, task: str, episode: int) -> None:
         """Note that an episode did not succeed."""

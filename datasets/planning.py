@@ -12,14 +12,14 @@ from metasim.core.policy import POLICIES
 from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import TASKS
 from metasim.core.task_files import origins
-from metasim.datasets import hdf5, writer
+from metasim.datasets import writer
 from metasim.datasets.config import FAILURES_PER_EPISODE, CollectConfig
 from metasim.datasets.episode import EpisodeInfo
 from metasim.datasets.goals import check_goals
 from metasim.datasets.parts import Parts
 from metasim.datasets.recording import Recorder
 from metasim.envs.episodes import Episodes
-from metasim.work import Emit, write_atomically
+from metasim.work import Emit
 
 Item = tuple[str, int]
 """A task and the index of one of its episodes."""
@@ -119,9 +119,7 @@ def store(parts: Parts, task: str, episode: int, file: bytes | None) -> None:
     if file is None:
         parts.mark_failed(task, episode)
         return
-    path = parts.path(task, episode)
-    with hdf5.writing(path):
-        write_atomically(path, file)
+    parts.put(task, episode, file)
 
 
 def check_scene(config: CollectConfig, task: str, digests: set[str], parts: Parts) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import tempfile
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
@@ -26,7 +25,6 @@ BACKEND, POLICY = "mujoco", "expert"
 COLUMNS = (
     Column(key="record_ms", heading="recording [ms]"),
     Column(key="save_ms", heading="saving [ms]"),
-    Column(key="flush_ms", heading="of it flushing [ms]"),
     Column(key="merge_ms", heading="merging [ms]"),
     Column(key="kilobytes", heading="size [kB]", digits=0),
     Column(key="timed_percent", heading="share by the clock [%]", digits=1),
@@ -41,14 +39,12 @@ class Pass:
     Attributes:
         total_s: All of it.
         save_s: Of it, files of single episodes.
-        flush_s: Of that, waiting for the disk.
         merge_s: Of it, the dataset.
         size: Bytes of the dataset.
     """
 
     total_s: float
     save_s: float = 0.0
-    flush_s: float = 0.0
     merge_s: float = 0.0
     size: int = 0
 
@@ -80,12 +76,10 @@ class Collection:
     def written(self) -> Pass:
         """Record every episode into a file of its own, and merge them, as ``collect`` does."""
         start, saved, recorder, parts = time.perf_counter(), 0.0, self._recorder(), Parts.of(self._out)
-        with _flushing() as flushed:
-            for episode in recorder.run(self._seeds()):
-                before = time.perf_counter()
-                store(parts, self._task, episode.info.episode, writer.part_bytes(episode, recorder.task_info))
-                saved += time.perf_counter() - before
-            flush_s = sum(flushed)
+        for episode in recorder.run(self._seeds()):
+            before = time.perf_counter()
+            store(parts, self._task, episode.info.episode, writer.part_bytes(episode, recorder.task_info))
+            saved += time.perf_counter() - before
         before = time.perf_counter()
         sources = [writer.Source(path=parts.path(self._task, i), group=writer.PART) for i in range(self._count)]
         writer.write_dataset(self._out, sources, {self._task: recorder.task_info}, self._versions, [{}])
@@ -93,7 +87,7 @@ class Collection:
         end = time.perf_counter()
         size = self._out.stat().st_size
         self._out.unlink()
-        return Pass(total_s=end - start, save_s=saved, flush_s=flush_s, merge_s=end - before, size=size)
+        return Pass(total_s=end - start, save_s=saved, merge_s=end - before, size=size)
 
     def close(self) -> None:
         """Close the worlds."""
@@ -158,26 +152,8 @@ def _row(written: Sequence[Pass], discarded: Sequence[Pass], episodes: int) -> d
     return {
         "record_ms": each * median(p.total_s for p in discarded),
         "save_ms": each * median(p.save_s for p in written),
-        "flush_ms": each * median(p.flush_s for p in written),
         "merge_ms": each * median(p.merge_s for p in written),
         "kilobytes": written[0].size / episodes / 1e3,
         "timed_percent": median(100.0 * (p.save_s + p.merge_s) / p.total_s for p in written),
         "percent": median(100.0 * (1.0 - d.total_s / w.total_s) for w, d in zip(written, discarded, strict=True)),
     }
-
-
-@contextlib.contextmanager
-def _flushing() -> Generator[list[float]]:
-    """Yield a list of how long each ``os.fsync`` of this process takes meanwhile [s]."""
-    taken, plain = list[float](), os.fsync
-
-    def timed(descriptor: int) -> None:
-        start = time.perf_counter()
-        plain(descriptor)
-        taken.append(time.perf_counter() - start)
-
-    os.fsync = timed
-    try:
-        yield taken
-    finally:
-        os.fsync = plain

@@ -33,14 +33,14 @@ class Deadly:
         return self._expert.act(observation)
 
 
-def killed_while_writing(path: Path, flush: Any = files._flush) -> None:
-    """Cut the draft in half and kill the process that writes it; flush all others."""
+def killed_while_writing(path: Path, target: Path, rename: Any = files._rename) -> None:
+    """Cut the draft in half and kill the process that writes it; rename all others."""
     mark = Path(os.environ["DEADLY_MARK"])
     if path.name.startswith(os.environ["DEADLY_WRITE"]) and not mark.exists():
         mark.touch()
         os.truncate(path, path.stat().st_size // 2)
         os.kill(os.getpid(), signal.SIGKILL)
-    flush(path)
+    rename(path, target)
 
 
 def tell(progress: Progress) -> None:
@@ -51,7 +51,7 @@ def tell(progress: Progress) -> None:
 
 POLICIES.register("deadly", Deadly)
 if "DEADLY_WRITE" in os.environ:
-    files._flush = killed_while_writing  # in workers too, which import this file
+    files._rename = killed_while_writing  # in workers too, which import this file
 
 if __name__ == "__main__":
     collect(CollectConfig(**json.loads(sys.argv[1])), tell)
