@@ -27,8 +27,8 @@ SECTIONS = {
     ),
     "writing": (
         "What writing costs",
-        "The same episodes recorded and thrown away, and recorded, each in a file of its own, and merged"
-        " into one that is flushed to disk. Times are per episode, in one process, with the scene and the worlds ready.",
+        "The same episodes recorded and thrown away, and recorded, each in a file of its own, and merged into one"
+        " that is flushed to disk. Times are per episode, in one process, with the scene and the worlds ready.",
     ),
     "experts": (
         "Expert demonstrations against the original",
