@@ -5,6 +5,4 @@ and ``merge`` time what keeps finished episodes safe, ``experts`` compares with 
 table, and with ``--out FILE`` writes a report from which ``page`` makes a page.
 """
 
-from metasim.benchmarks.datasets.reports import save, stored
-
-__all__ = ["save", "stored"]
+__all__: list[str] = []

@@ -9,31 +9,12 @@ from typing import Annotated, Any, ClassVar
 
 import tyro
 
-from metasim.benchmarks.throughput.report import Report
+from metasim.benchmarks.measuring import Benchmark, Report
 
 MaybeFolder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
 EXPERTS = tuple(
     f"metaworld/{name}-v3" for name in "reach push pick-place drawer-open door-open button-press-topdown".split()
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Benchmark:
-    """What every benchmark takes.
-
-    Args:
-        out: Also write the report, with the machine and all versions, as JSON.
-        check: Exit with 1 where a goal is missed.
-    """
-
-    promised: ClassVar[bool] = False
-    """Whether goals are promises, of which a broken one is always a failure."""
-    out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    check: bool = False
-
-    def run(self) -> Report:
-        """Measure."""
-        raise AssertionError("a benchmark overrides this")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,9 +179,10 @@ class Page:
 
     def run(self) -> None:
         """Write it."""
-        from metasim.benchmarks.datasets import page
+        from metasim.benchmarks.datasets.page import HEAD, SECTIONS
+        from metasim.benchmarks.measuring import write
 
-        page.write(self.files, self.out)
+        write(self.files, self.out, HEAD, SECTIONS)
 
 
 BENCHMARKS: dict[str, Callable[..., Any]] = {

@@ -17,9 +17,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from metasim.benchmarks.measuring.report import Column, Goal, Report
 from metasim.benchmarks.metaworld.progress import bar
 from metasim.benchmarks.throughput.names import peer_name
-from metasim.benchmarks.throughput.report import Column, Goal, Report
 from metasim.benchmarks.throughput.rounds import geometric_mean
 from metasim.core.errors import EngineFailure
 from metasim.datasets import Dataset

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from metasim.benchmarks.datasets.campaign import BROKEN, Campaign, Plan
 from metasim.benchmarks.datasets.victim import PARENT, PHASES, WORKER, Scenario
+from metasim.benchmarks.measuring.report import Column, Goal, Report
 from metasim.benchmarks.metaworld.progress import bar
-from metasim.benchmarks.throughput.report import Column, Goal, Report
 
 REACH = "metaworld/reach-v3"
 SCENARIOS = (

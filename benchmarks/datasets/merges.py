@@ -16,7 +16,7 @@ from statistics import median
 
 import numpy as np
 
-from metasim.benchmarks.throughput.report import Column, Goal, Report
+from metasim.benchmarks.measuring.report import Column, Goal, Report
 from metasim.core.errors import EngineFailure
 from metasim.datasets import CollectConfig, Dataset, Episode, collect, writer
 

@@ -22,7 +22,7 @@ import h5py
 import numpy as np
 
 from metasim.benchmarks.datasets.windows_files import FRAME, LAYOUT, made_file
-from metasim.benchmarks.throughput.report import Column, Goal, Report
+from metasim.benchmarks.measuring.report import Column, Goal, Report
 from metasim.benchmarks.throughput.rounds import Lap, Rounds, Side, alternate, pilot
 from metasim.core.errors import EngineFailure, InvalidConfig
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
 
-from metasim.benchmarks.throughput.report import Column, Goal, Report
+from metasim.benchmarks.measuring.report import Column, Goal, Report
 from metasim.core.policy import POLICIES
 from metasim.core.seeding import EpisodeSeed
 from metasim.datasets import writer

@@ -5,7 +5,7 @@
 the machine does meets all of them; a ratio is the median of the rounds' ratios.
 """
 
-from metasim.benchmarks.throughput.report import Column, Goal, Report
+from metasim.benchmarks.measuring.report import Column, Goal, Report
 from metasim.benchmarks.throughput.rounds import Lap, Rounds, alternate, geometric_mean, pilot
 
 __all__ = ["Column", "Goal", "Lap", "Report", "Rounds", "alternate", "geometric_mean", "pilot"]

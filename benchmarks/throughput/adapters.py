@@ -12,7 +12,7 @@ from statistics import median
 from types import MappingProxyType
 from typing import Any
 
-from metasim.benchmarks.throughput.report import Column, Goal, Report
+from metasim.benchmarks.measuring.report import Column, Goal, Report
 from metasim.benchmarks.throughput.rounds import Lap, Timing, pilot
 from metasim.benchmarks.throughput.sides import ACTIONS, Vector
 from metasim.core.errors import UnknownName

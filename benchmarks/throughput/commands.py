@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 
 import tyro
 
-from metasim.benchmarks.throughput.report import Report
+from metasim.benchmarks.measuring import Benchmark, Report
 from metasim.benchmarks.throughput.rounds import Timing
 from metasim.core.errors import InvalidConfig
 from metasim.core.task import TASKS
@@ -46,24 +46,7 @@ def chosen_tasks(words: Sequence[str]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Output:
-    """What every benchmark takes.
-
-    Args:
-        json: Write JSON, with the machine and all versions, instead of a table.
-        check: Exit with 1 where a goal is missed.
-    """
-
-    json: bool = False
-    check: bool = False
-
-    def run(self) -> Report:
-        """Measure."""
-        raise AssertionError("a benchmark overrides this")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Laps(Output):
+class Laps(Benchmark):
     """What every comparison takes.
 
     Args:
@@ -299,7 +282,7 @@ class Pybullet(Laps):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Startup(Output):
+class Startup(Benchmark):
     """Import, time until the first observation, memory.
 
     Args:
@@ -322,7 +305,7 @@ class Page:
     """Write a page of documentation from reports.
 
     Args:
-        files: Reports that other commands wrote with --json.
+        files: Reports that other commands wrote with --out.
         out: The Markdown file to write.
     """
 
@@ -331,9 +314,10 @@ class Page:
 
     def run(self) -> None:
         """Write it."""
-        from metasim.benchmarks.throughput import page
+        from metasim.benchmarks.measuring import write
+        from metasim.benchmarks.throughput.page import HEAD, SECTIONS
 
-        page.write(self.files, self.out)
+        write(self.files, self.out, HEAD, SECTIONS)
 
 
 BENCHMARKS: dict[str, Callable[..., Any]] = {

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from metasim.benchmarks.throughput.report import Column, Goal, Report
+from metasim.benchmarks.measuring.report import Column, Goal, Report
 from metasim.benchmarks.throughput.rounds import Lap, Timing, geometric_mean, pilot
 from metasim.benchmarks.throughput.sides import ACTIONS, Vector, random_actions
 from metasim.core.errors import InvalidConfig

@@ -15,7 +15,7 @@ from typing import Any
 import mujoco
 from mujoco import batch
 
-from metasim.benchmarks.throughput.report import Column, Goal, Report
+from metasim.benchmarks.measuring.report import Column, Goal, Report
 from metasim.benchmarks.throughput.rounds import Lap, Timing, alternate, geometric_mean, pilot
 from metasim.benchmarks.throughput.sides import Vector
 from metasim.core.backend import Targets

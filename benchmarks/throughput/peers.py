@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from metasim.benchmarks.measuring.report import Column, Goal, Report
 from metasim.benchmarks.throughput.names import peer_name
 from metasim.benchmarks.throughput.peer_process import Peer, Setup
-from metasim.benchmarks.throughput.report import Column, Goal, Report
 from metasim.benchmarks.throughput.rounds import Rounds, Timing, alternate, geometric_mean, pilot
 from metasim.benchmarks.throughput.sides import Single, Vector
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import pybullet
 
+from metasim.benchmarks.measuring.report import Column, Goal, Report
 from metasim.benchmarks.throughput.arm import Arm
-from metasim.benchmarks.throughput.report import Column, Goal, Report
 from metasim.benchmarks.throughput.rounds import Lap, Timing, alternate, geometric_mean, pilot
 from metasim.benchmarks.throughput.sides import Vector
 from metasim.core.errors import EngineFailure

@@ -17,9 +17,9 @@ from statistics import median
 
 import numpy as np
 
+from metasim.benchmarks.measuring.report import Column, Goal, Report
 from metasim.benchmarks.throughput.names import peer_name
 from metasim.benchmarks.throughput.peer_process import Peer, Setup
-from metasim.benchmarks.throughput.report import Column, Goal, Report
 from metasim.benchmarks.throughput.rounds import geometric_mean
 from metasim.core.errors import EngineFailure
 

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import Any
 
-from metasim.benchmarks.throughput.report import Column, Goal, Report
+from metasim.benchmarks.measuring.report import Column, Goal, Report
 from metasim.core.errors import EngineFailure
 
 HEAVY = ("mujoco", "pybullet", "gymnasium", "torch")

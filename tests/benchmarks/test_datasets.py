@@ -14,10 +14,11 @@ from pathlib import Path
 import h5py
 import pytest
 
-from metasim.benchmarks.datasets import kills, merges, save, stored, writing
+from metasim.benchmarks.datasets import kills, merges, writing
 from metasim.benchmarks.datasets.__main__ import main
 from metasim.benchmarks.datasets.campaign import BROKEN, Campaign, Plan
 from metasim.benchmarks.datasets.victim import PHASES, Run, Scenario, Timeline
+from metasim.benchmarks.measuring import save, stored
 from metasim.benchmarks.throughput import Column, Goal, Report
 from metasim.core.errors import EngineFailure, InvalidConfig
 from metasim.datasets import CollectConfig, Dataset, collect, verify, writer

@@ -127,7 +127,7 @@ def test_mixed_compares_one_environment_with_one_per_task(tmp_path: Path) -> Non
     (report := tmp_path / "mixed.json").write_text(json.dumps(found))
     assert main(["page", str(report), "-o", str(tmp_path / "page.md")], io.StringIO()) == 0
     page = (tmp_path / "page.md").read_text()
-    assert f"mixed to single: {found['summary']['mixed_to_single']:.2f} (wanted: at least 0.7" in page
+    assert f"mixed to single: {found['summary']['mixed_to_single']:.4g} (wanted: at least 0.7" in page
     assert all(f"{row['rate']:,.0f} |" in page for row in found["rows"])
 
 

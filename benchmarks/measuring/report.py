@@ -7,7 +7,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -15,7 +15,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from metasim.core.errors import InvalidConfig
+from metasim.work import write_atomically
+
 PAGE_WIDTH = 140
+_KEYS = {"benchmark", "columns", "rows", "summary", "goals", "machine", "settings", "versions"}
 DISTRIBUTIONS = ("metasim-robotics", "mujoco", "pybullet", "gymnasium", "numpy")
 
 
@@ -73,6 +77,7 @@ class Report:
             "settings": dict(self.settings),
             "machine": machine(),
             "versions": {**own_versions(), **self.versions},
+            "columns": [asdict(column) for column in self.columns],
             "rows": [{"name": name, **figures} for name, figures in self.rows.items()],
             "summary": dict(self.summary),
             "goals": [self._held(goal) for goal in self.goals],
@@ -102,6 +107,27 @@ class Report:
     def _held(self, goal: Goal) -> dict[str, Any]:
         value = self.summary[goal.key]
         return {"key": goal.key, "wanted": str(goal), "value": value, "reached": goal.reached(value)}
+
+
+def save(report: Report, path: Path) -> Path:
+    """Write a report as JSON and return the path."""
+    return write_atomically(path, json.dumps(report.data(), indent=1).encode() + b"\n")
+
+
+def stored(path: Path) -> Mapping[str, Any]:
+    """Return what :func:`save` wrote, or what ``--json`` printed.
+
+    Raises:
+        InvalidConfig: If the file is missing, or something else.
+    """
+    try:
+        data = json.loads(path.read_bytes())
+        lacks = _KEYS - set(data)
+    except (OSError, ValueError, TypeError) as error:
+        raise InvalidConfig(f"{path} is not a report that --out wrote: {error}") from error
+    if lacks or not isinstance(data, dict):
+        raise InvalidConfig(f"{path} is not a report that --out wrote: it lacks {sorted(lacks)}")
+    return data
 
 
 def machine() -> dict[str, Any]:
