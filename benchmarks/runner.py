@@ -12,7 +12,7 @@ import math
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -27,7 +27,8 @@ from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import TASKS
 from metasim.core.task_files import exported, origins
 from metasim.envs import Episodes
-from metasim.envs.showing import show_factors
+from metasim.envs.showing import show_factors, show_pictures
+from metasim.envs.varying import Together, Variation, check_vary, planned
 from metasim.work import Emit, executor, shards
 
 Array = Any
@@ -52,6 +53,7 @@ class EvaluateConfig:
         horizon: Steps until truncation; None for each task's own.
         workers: Processes; the results do not depend on it.
         worlds: Worlds stepped together in a process; the results do not depend on it.
+        vary: Axis of variation to the range that it is drawn from, ``"train"`` or ``"test"``, in every episode anew.
         goals: A protocol; episode i then has goal i (modulo their number) of its benchmark for ``seed``. None for
             goals that each episode draws itself.
         ray: Ray to run it on: ``"local"`` for one that is started here, ``"auto"`` or ``HOST:PORT``; None for
@@ -72,6 +74,7 @@ class EvaluateConfig:
     workers: int = 1
     worlds: int = 16
     goals: str | None = None
+    vary: Mapping[str, str] = field(default_factory=dict[str, str])
     ray: str | None = None
 
     def __post_init__(self) -> None:
@@ -95,6 +98,9 @@ class EvaluateConfig:
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
             raise InvalidConfig(f"seed must be an integer of 0 or more, got {self.seed!r}")
         POLICIES.check_needs(self.policy, seed=self.seed, split=self.split, goals=self.goals or "")
+        object.__setattr__(self, "vary", dict(sorted(self.vary.items())))
+        for task in self.tasks:
+            check_vary(self.vary, TASKS[task], self.backend)
         if self.goals is not None:
             protocol_goals(self.goals, self.tasks, self.seed)
 
@@ -110,6 +116,7 @@ class EvaluateConfig:
             "horizon": {task: self.horizon or TASKS[task].horizon for task in self.tasks},
             "versions": versions(self.backend),
             **({} if self.goals is None else {"goals": self.goals}),
+            **({"vary": dict(self.vary)} if self.vary else {}),
         }
 
 
@@ -176,14 +183,23 @@ def run_shard(shard: Shard, emit: Emit) -> tuple[EpisodeResult, ...]:
 
 
 def _run_task(c: EvaluateConfig, task: str, wanted: Sequence[int], emit: Emit) -> list[EpisodeResult]:
-    """Run episodes of one task in blocks of equal numbers of worlds."""
-    blocks = math.ceil(len(wanted) / c.worlds)
-    size = math.ceil(len(wanted) / blocks)
-    episodes = Episodes(task, c.backend, size, horizon=c.horizon)
+    """Run episodes of one task, those of one scene after those of another, and return them as ``wanted``."""
+    seeds = [EpisodeSeed(root=c.seed, task=task, episode=i, split=c.split) for i in wanted]
+    parts = planned(TASKS[task], c.vary, seeds)
+    rows = [row for part in parts for row in _run_scene(c, part, wanted, emit)]
+    return sorted(rows, key=lambda row: wanted.index(row.episode)) if len(parts) > 1 else rows
+
+
+def _run_scene(c: EvaluateConfig, part: Together, wanted: Sequence[int], emit: Emit) -> list[EpisodeResult]:
+    """Run episodes of one scene in blocks of equal numbers of worlds."""
+    blocks = math.ceil(len(part.indices) / c.worlds)
+    size = math.ceil(len(part.indices) / blocks)
+    episodes = Episodes(part.task, c.backend, size, horizon=c.horizon)
     try:
         policy = POLICIES[c.policy](episodes.task, size)
-        goals = None if c.goals is None else _goals(c, task)
-        chosen = [wanted[k * size : (k + 1) * size] for k in range(blocks)]
+        goals = None if c.goals is None else _goals(c, part.task.id)
+        mine = [(wanted[k], variation) for k, variation in zip(part.indices, part.variations, strict=True)]
+        chosen = [mine[k * size : (k + 1) * size] for k in range(blocks)]
         return [row for block in chosen if block for row in _run_block(episodes, policy, c, block, emit, goals)]
     finally:
         episodes.close()
@@ -199,22 +215,24 @@ def _run_block(
     episodes: Episodes,
     policy: Policy,
     c: EvaluateConfig,
-    chosen: Sequence[int],
+    block: Sequence[tuple[int, Variation | None]],
     emit: Emit,
     goals: tuple[str, Array] | None,
 ) -> list[EpisodeResult]:
-    """Run one episode in each world; worlds beyond ``chosen`` repeat the last one, and are not counted."""
+    """Run one episode in each world; worlds beyond ``block`` repeat the last one, and are not counted."""
     n, rows = episodes.num_worlds, np.arange(episodes.num_worlds)
-    indices = [*chosen, *[chosen[-1]] * (n - len(chosen))]
+    chosen, filled = [i for i, _ in block], [*block, *[block[-1]] * (n - len(block))]
+    indices = [i for i, _ in filled]
     seeds = [EpisodeSeed(root=c.seed, task=episodes.task.id, episode=i, split=c.split) for i in indices]
     overrides = None if goals is None else {goals[0]: goals[1][np.array(indices) % len(goals[1])]}
-    observation = episodes.begin(rows, seeds, overrides)
+    observation = episodes.begin(rows, seeds, overrides, [variation for _, variation in filled])
     policy.reset(rows, seeds)
     show_factors(policy, episodes, rows, seeds, overrides)
-    log = _Log(n, len(chosen))
+    log = Log(n, len(chosen))
     pending = 0
     while log.alive.any():
         pending += int(log.alive.sum())
+        show_pictures(policy, episodes)
         step = episodes.step(policy.act(np.concatenate([*observation.values()], axis=1)))
         log.add(step, episodes.backend.failures)
         observation = step.observation
@@ -222,13 +240,22 @@ def _run_block(
             emit((episodes.task.id, pending, 0, 0))
             pending = 0
     emit((episodes.task.id, pending, len(chosen), int(log.success_any[: len(chosen)].sum())))
+    names = {"task": episodes.task.id, "backend": c.backend, "policy": c.policy, "seed": c.seed, **_condition(c.vary)}
     return [
-        EpisodeResult(task=episodes.task.id, backend=c.backend, policy=c.policy, seed=c.seed, episode=i, **log.row(k))
-        for k, i in enumerate(chosen)
+        EpisodeResult(**names, episode=i, variation=variation or {}, **log.row(k))
+        for k, (i, variation) in enumerate(block)
     ]
 
 
-class _Log:
+def _condition(vary: Mapping[str, str]) -> dict[str, Any]:
+    """Return under which condition episodes are that vary so: the one factor, or a level that names them all."""
+    if len(vary) == 1:
+        ((axis, split),) = vary.items()
+        return {"factor": axis, "level": split}
+    return {"level": ", ".join(f"{axis} {split}" for axis, split in vary.items())} if vary else {}
+
+
+class Log:
     """What happened so far in N worlds, of which the first ``count`` matter."""
 
     def __init__(self, n: int, count: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ class CollectConfig:
             labelled.
         tail: Steps kept after the first success; None runs every episode to its horizon.
         horizon: Most steps of an episode; None for each task's own.
+        vary: Axis of variation to ``"train"`` or ``"test"``, drawn for every episode; none that needs a scene of its
+            own.
         goals: A protocol; episode i then has goal i (modulo their number) of its benchmark for ``seed``. Empty for
             goals that each episode draws itself.
         workers: Processes.
@@ -53,6 +56,7 @@ class CollectConfig:
     keep: str = "successes"
     tail: int | None = 10
     horizon: int | None = None
+    vary: Mapping[str, str] = field(default_factory=dict[str, str])
     goals: str = ""
     workers: int = 1
     worlds: int = 16
@@ -80,8 +84,9 @@ class CollectConfig:
     def arguments(self) -> dict[str, Any]:
         """Return what decides the bytes of the file, as plain JSON values."""
         names = ("backend", "policy", "episodes", "seed", "split", "keep", "tail", "horizon")
-        goals = {"goals": self.goals} if self.goals else {}
-        plain = {"tasks": list(self.tasks), **{name: getattr(self, name) for name in names}, **goals}
+        more = {"goals": self.goals} if self.goals else {}
+        more |= {"vary": dict(sorted(self.vary.items()))} if self.vary else {}
+        plain = {"tasks": list(self.tasks), **{name: getattr(self, name) for name in names}, **more}
         return {**plain, "policy": str(self.policy)}  # which may be a name that knows its file
 
     def replace(self, **changes: Any) -> CollectConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,7 +30,7 @@ class EpisodeInfo:
         policy: Name of the policy.
         seed: Root seed.
         split: Ranges of the factors.
-        variation: Name of the variation.
+        variation: Name of the variation, or what varied, axis to value, as JSON; ``"none"`` for nothing.
         episode: Index of the episode under that seed.
         horizon: Most steps it could have had.
         success: Whether the task was solved at any step.
@@ -82,8 +83,13 @@ class EpisodeInfo:
             task=self.task,
             episode=self.episode,
             split=self.split,
-            variation=self.variation,
+            variation="none" if self.varied else self.variation,
         )
+
+    @property
+    def varied(self) -> dict[str, Any] | None:
+        """What varied besides the task's factors, axis to value; None for nothing."""
+        return json.loads(self.variation) if self.variation.startswith("{") else None
 
 
 @dataclass(frozen=True, kw_only=True)

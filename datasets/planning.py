@@ -19,6 +19,7 @@ from metasim.datasets.goals import check_goals
 from metasim.datasets.parts import Parts
 from metasim.datasets.recording import Recorder
 from metasim.envs.episodes import Episodes
+from metasim.envs.varying import check_vary
 from metasim.work import Emit
 
 Item = tuple[str, int]
@@ -98,7 +99,7 @@ def run_items(config: CollectConfig, items: Sequence[Item], emit: Emit, *, write
         try:
             policy = POLICIES[config.policy](episodes.task, worlds)
             names = {"policy_name": str(config.policy), "backend": config.backend, "goals": config.goals}
-            recorder = Recorder(episodes, policy, tail=config.tail, **names)
+            recorder = Recorder(episodes, policy, tail=config.tail, vary=config.vary, **names)
             seeds = [EpisodeSeed(root=config.seed, task=task, episode=i, split=config.split) for i in indices]
             for episode in recorder.run(seeds):
                 info = episode.info if episode.info.success or config.keep == "all" else None
@@ -138,6 +139,8 @@ def check_scene(config: CollectConfig, task: str, digests: set[str], parts: Part
 def foreign_files(config: CollectConfig) -> list[str]:
     """Look everything up, so that what cannot work fails here; return the files a worker has to load."""
     tasks = [TASKS[task] for task in config.tasks]
+    for task in tasks:
+        check_vary(config.vary, task, config.backend, scenes=False)
     backend, policy = BACKENDS[config.backend], POLICIES[config.policy]
     for task in tasks:
         policy(task, 1)

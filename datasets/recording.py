@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -14,6 +15,7 @@ from metasim.datasets.episode import Episode, EpisodeInfo, TaskInfo, split_colum
 from metasim.datasets.goals import goal_overrides
 from metasim.envs.episodes import Episodes
 from metasim.envs.showing import show_factors, show_pictures
+from metasim.envs.varying import draw_variations
 
 Array = Any
 
@@ -28,6 +30,7 @@ class Recorder:
         backend: Name of the engine, for the labels.
         tail: Steps kept after the first success; None runs every episode to its horizon.
         goals: Protocol whose goals the episodes have; empty for those that their seeds draw.
+        vary: Axis of variation to its range, drawn for every episode.
     """
 
     def __init__(
@@ -39,8 +42,10 @@ class Recorder:
         backend: str,
         tail: int | None,
         goals: str = "",
+        vary: Mapping[str, str] | None = None,
     ) -> None:
         self._episodes, self._policy, self._tail, self._goals = episodes, policy, tail, goals
+        self._vary = dict(vary or {})
         self._names = {"policy": policy_name, "backend": backend, "goals": goals}
         self._finished = getattr(policy, "finished", None)
         n = episodes.num_worlds
@@ -77,7 +82,8 @@ class Recorder:
 
     def _begin(self, rows: Array, seeds: list[EpisodeSeed]) -> None:
         goals = goal_overrides(self._goals, seeds)
-        named = self._episodes.begin(rows, seeds, goals)
+        varied = draw_variations(self._vary, self._episodes, seeds)
+        named = self._episodes.begin(rows, seeds, goals, varied)
         flat = np.concatenate([*named.values()], axis=1)
         states = self._episodes.backend.dump(rows)
         if not hasattr(self, "_obs"):
@@ -127,7 +133,7 @@ class Recorder:
     def _take(self, row: int) -> Episode:
         """Return the episode that a world has finished: views, which the world's next episode overwrites."""
         steps, episodes = int(self._step[row]), self._episodes
-        seed = episodes.seeds[row]
+        seed, varied = episodes.seeds[row], episodes.variations[row]
         assert seed is not None
         success, terminated = self._success[row, :steps], self._terminated[row, :steps]
         truncated = np.zeros(steps, bool)
@@ -142,7 +148,7 @@ class Recorder:
             instruction=episodes.task.instruction,
             seed=seed.root,
             split=seed.split,
-            variation=seed.variation,
+            variation=json.dumps(varied, sort_keys=True) if varied else seed.variation,
             episode=seed.episode,
             horizon=episodes.horizon,
             success=bool(success.any()),

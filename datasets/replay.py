@@ -99,7 +99,7 @@ class Replay:
         free = same.all() and not any(demo.info.goals for demo in opened)
         if not free and all(set(r) == set(drawn) for r in recorded):
             overrides = {name: np.stack([r[name] for r in recorded]) for name in drawn}
-        named = self._episodes.begin(rows, seeds, overrides)
+        named = self._episodes.begin(rows, seeds, overrides, [demo.info.varied for demo in opened])
         for row, demo in zip(rows, opened, strict=True):
             self._load(int(row), demo.load())
         self.demo[rows], self.active[rows], self._step[rows] = demos, True, 0

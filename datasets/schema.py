@@ -201,7 +201,12 @@ def read_info(group: h5py.Group, where: str) -> EpisodeInfo:
             found = "missing" if value is None else f"{type(value).__name__} {value!r}"
             raise DatasetError(f"{where}: attribute {name!r} must be {kind.__name__}, it is {found}")
         values[name] = value
-    return EpisodeInfo(**values)
+    info = EpisodeInfo(**values)
+    try:
+        _ = info.varied
+    except ValueError as error:
+        raise DatasetError(f"{where}: attribute 'variation' is no JSON: {info.variation:.80}") from error
+    return info
 
 
 def demo_names(file: h5py.File, path: Path) -> list[str]:

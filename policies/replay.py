@@ -152,6 +152,11 @@ def _register(file: Path, name: str) -> RecordedName:
         raise DatasetError(
             f"{file} was imported: its episodes have no seed that says how they began, so none can be run"
         )
+    if any(info.varied for info in infos):
+        raise DatasetError(
+            f"{file} has episodes in which more varied than its seeds say, which a replay elsewhere would leave out;"
+            " `metasim verify` repeats them as they were"
+        )
     demos = dict[EpisodeSeed, int]()
     for number, info in enumerate(infos):
         twin = demos.setdefault(info.episode_seed, number)

@@ -7,10 +7,11 @@ any machine. Each finished episode is a file of its own until all are there, so 
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from metasim.datasets.schema import NO_ENGINE
 from metasim.datasets.tools.masks import given_masks
 from metasim.datasets.versions import package_versions
 from metasim.envs import Episodes
+from metasim.envs.drawing import sampled_looks
 from metasim.view import Picture as Shot
 from metasim.view import picture
 from metasim.work import Emit, remove_drafts, run_shards, shards, write_atomically
@@ -51,6 +53,8 @@ class RenderConfig:
         workers: Processes; the result does not depend on it.
         renderer: Name of the renderer, in any engine, whose pictures are drawn as policies are shown them, such as
             ``"mujoco"``; empty for each engine's own, as people look at them.
+        vary: Axis of looks to range, ``"train"`` or ``"test"``: what pictures are to vary in besides what the
+            recorded episodes do, drawn from each episode's seed and stored with it.
     """
 
     path: Path
@@ -59,6 +63,7 @@ class RenderConfig:
     size: tuple[int, int] = (128, 128)
     workers: int = 1
     renderer: str = ""
+    vary: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
         """Check."""
@@ -97,6 +102,7 @@ def render_dataset(config: RenderConfig, report: Callable[[Progress], None] | No
             "of": hashlib.sha256("".join(info.sha256 for info in infos).encode()).hexdigest(),
             "renderer": renderers,
             "size": list(config.size),
+            **({"vary": dict(config.vary)} if config.vary else {}),
             "versions": package_versions(
                 sorted({info.backend for info in infos} | {*filter(None, (config.renderer,))})
             ),
@@ -108,7 +114,7 @@ def render_dataset(config: RenderConfig, report: Callable[[Progress], None] | No
         return config.out
     with parts.held(about, header.versions):
         remove_drafts(config.out)
-        done = _finished(parts, infos, tasks)
+        done = _finished(parts, [_dressed(config, info) for info in infos], tasks)
         progress = _Told(infos, done, report)
         missing = sorted(
             (i for i in range(len(infos)) if i not in done), key=lambda i: (infos[i].task, infos[i].backend)
@@ -153,6 +159,16 @@ def _shoot(episodes: Episodes, camera: str, config: RenderConfig, size: tuple[in
     episodes.model.info.index("camera", camera)
     rgb = episodes.pictures(camera, size[1], size[0], renderer=config.renderer).rgb[0]
     return Shot(rgb=rgb, camera=camera, renderer=f"the {config.renderer} renderer, as policies see it")
+
+
+def _dressed(config: RenderConfig, info: EpisodeInfo) -> EpisodeInfo:
+    """Return an episode's record with what its pictures vary in."""
+    if not config.vary:
+        return info
+    if info.variation != "none" and info.varied is None:
+        raise InvalidConfig(f"episodes of the variation {info.variation!r} cannot vary in anything else")
+    looks = sampled_looks(config.vary, info.episode_seed, info.backend)
+    return replace(info, variation=json.dumps({**(info.varied or {}), **looks}, sort_keys=True))
 
 
 def _called(camera: str) -> str:
@@ -239,7 +255,9 @@ def _drawn(demo: Demo, episodes: Episodes, task: TaskInfo, config: RenderConfig,
     seed, sample = demo.info.episode_seed, demo.sample
     drawn = episodes.draw([seed])
     other = any(drawn[k][0].tobytes() != np.asarray(v).tobytes() for k, v in sample.items() if k in drawn)
-    episodes.begin(row, [seed], {k: v[None] for k, v in sample.items()} if other else None)
+    overrides = {k: v[None] for k, v in sample.items()} if other else None
+    info = _dressed(config, recorded.info)
+    episodes.begin(row, [seed], overrides, [info.varied])
     cameras = config.cameras or ("",)
     width, height = config.size
     frames = [np.zeros((len(recorded.states), height, width, 3), np.uint8) for _ in cameras]
@@ -249,13 +267,13 @@ def _drawn(demo: Demo, episodes: Episodes, task: TaskInfo, config: RenderConfig,
         episodes.backend.load_dump(state[None], row)
         for shots, camera in zip(frames, cameras, strict=True):
             shot = _shoot(episodes, camera, config, config.size)
-            if shot.renderer != renderer:
+            if shot.renderer != renderer and not episodes.looks[0]:  # looks may choose the renderer
                 raise EngineFailure(f"this process draws with {shot.renderer}, the first one with {renderer}")
             shots[t] = shot.rgb
     names = [name for name, *_ in task.pictures[len(demo.task.pictures) :]]
     now = {name: shots[:-1] for name, shots in zip(names, frames, strict=True)}
     then = {name: shots[-1:] for name, shots in zip(names, frames, strict=True)}
-    whole = replace(recorded, obs={**recorded.obs, **now}, final_obs={**recorded.final_obs, **then})
+    whole = replace(recorded, info=info, obs={**recorded.obs, **now}, final_obs={**recorded.final_obs, **then})
     return writer.part_bytes(whole, task)
 
 

@@ -19,9 +19,11 @@ from metasim.cli.options import (
     Out,
     TaskModules,
     Tasks,
+    Vary,
     expand_tasks,
     policy_name,
     protocol_id,
+    vary_axes,
 )
 from metasim.cli.output import as_json, complain, note, plain, stdout_kept, table
 from metasim.cli.progress import Bars
@@ -35,7 +37,7 @@ MaybeFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Keep = Annotated[str, tyro.conf.arg(metavar="successes|all")]
 Split = Annotated[str, tyro.conf.arg(metavar="train|test")]
 SHOWN_PROBLEMS = 20
-RECORDED = ("policy", "goals", "seed", "split", "tail", "horizon")
+RECORDED = ("policy", "vary", "goals", "seed", "split", "tail", "horizon")
 """What a recording decides."""
 
 
@@ -53,6 +55,8 @@ class Collect:
             policies` says which), or a file or folder that train wrote.
         replay: A dataset, whose actions are repeated in the engine; tasks, seed, split, goals, episodes and horizon
             are those of its recordings.
+        vary: Axes of variation and their ranges, as in mass=train,friction=train (`metasim list axes` says which); none
+            that needs a scene of its own.
         goals: A protocol, whose goals for the seed the episodes have, one after another; drawn for each if not given.
         episodes: Episodes per task; if not given, 10, or all that --replay has.
         seed: Root seed.
@@ -72,6 +76,7 @@ class Collect:
     backend: str = "mujoco"
     policy: str = "expert"
     replay: MaybeFile = None
+    vary: Vary = ""
     goals: MaybeStr = None
     episodes: MaybeInt = None
     seed: int = 0
@@ -116,6 +121,7 @@ class Collect:
             keep=self.keep,
             tail=self.tail,
             horizon=self.horizon,
+            vary=vary_axes(self.vary),
             goals="" if self.goals is None else protocol_id(self.goals),
             workers=self.workers,
             worlds=self.worlds,

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from metasim.cli.options import MaybeInt, MaybeOut, OneFile, Out, Size, TaskModules
+from metasim.cli.options import MaybeInt, MaybeOut, OneFile, Out, Size, TaskModules, Vary, vary_axes
 from metasim.cli.output import as_json, note, plain, stdout_kept
 from metasim.cli.progress import Bars
 from metasim.core.errors import InvalidConfig
@@ -140,6 +140,9 @@ class RenderDataset:
         out: The new one; may be left out with --video, if FILE has pictures already.
         camera: Name of a camera; may be given several times; each task's own if not given.
         size: Of a picture in pixels.
+        renderer: Draw as policies are shown pictures, by the renderer of this name (mujoco, pybullet) in any engine;
+            each engine's own finer pictures if not given.
+        vary: Axes that pictures vary in and their ranges, as in materials=test,camera, drawn from each episode's seed.
         video: A folder for an MP4 of each episode (needs the extra video).
         workers: Processes; the file does not depend on it.
         task_module: A file that registers tasks; may be given several times.
@@ -149,6 +152,8 @@ class RenderDataset:
     out: MaybeOut = None
     camera: Cameras = ()
     size: Size = (128, 128)
+    renderer: str = ""
+    vary: Vary = ""
     video: MaybeFolder = None
     workers: int = 1
     task_module: TaskModules = ()
@@ -168,7 +173,13 @@ class RenderDataset:
         with stdout_kept(), Bars() as bars:
             if self.out is not None:
                 config = RenderConfig(
-                    path=self.file, out=self.out, cameras=self.camera, size=self.size, workers=self.workers
+                    path=self.file,
+                    out=self.out,
+                    cameras=self.camera,
+                    size=self.size,
+                    workers=self.workers,
+                    renderer=self.renderer,
+                    vary=vary_axes(self.vary),
                 )
                 shown = render_dataset(config, bars)
             if self.video is not None:

@@ -18,9 +18,11 @@ from metasim.cli.options import (
     Out,
     TaskModules,
     Tasks,
+    Vary,
     expand_tasks,
     policy_name,
     protocol_id,
+    vary_axes,
 )
 from metasim.cli.output import as_json, note, plain, stdout_kept, table
 from metasim.cli.progress import Bars
@@ -54,6 +56,7 @@ class Eval:
         worlds: Worlds stepped together in a process; the results do not depend on it.
         ray: Run it on Ray: on --workers CPUs started here, or --workers at a time on a cluster at an address; the
             results do not depend on it.
+        vary: Axes of variation and their ranges, as in mass=test,friction=train (`metasim list axes` says which).
         goals: A protocol, whose goals for the seed the episodes have, one after another; drawn for each if not given.
         out: Results file (JSON).
         task_module: A file that registers tasks; may be given several times.
@@ -70,6 +73,7 @@ class Eval:
     workers: int = 1
     worlds: int = 16
     ray: MaybeRay = None
+    vary: Vary = ""
     goals: MaybeStr = None
     out: MaybeOut = None
     task_module: TaskModules = ()
@@ -92,6 +96,7 @@ class Eval:
                 workers=self.workers,
                 worlds=self.worlds,
                 ray=self.ray,
+                vary=vary_axes(self.vary),
                 goals=None if self.goals is None else protocol_id(self.goals),
             )
             results = finished(self.out, config.resolved())
@@ -162,14 +167,18 @@ class Report:
 
     def _films(self, results: Results) -> tuple[list[Filmstrip | Video], list[str]]:
         """Return what is in the folders, what was drawn anew, and what a reader must know of it."""
-        from metasim.benchmarks.report import filmstrips, load_media, side_by_side
+        from metasim.benchmarks.report import filmstrips, load_media, reruns, side_by_side
 
+        how = {"filmstrips": (reruns.STRIP_PX, reruns.STRIP_FPS), "videos": (reruns.VIDEO_PX, reruns.VIDEO_FPS)}
         media, notes = [item for folder in self.media for item in load_media(folder)], list[str]()
         for draw_films, name in ((filmstrips, "filmstrips"), (side_by_side, "videos")):
             if count := getattr(self, name):
                 with Bars("episodes") as bars:
                     found = draw_films(
-                        results, count, report=lambda k, n, task, name=name: bars.show(name, k / n, task)
+                        results,
+                        count,
+                        run=protocol_rerun(results, *how[name]),
+                        report=lambda k, n, task, name=name: bars.show(name, k / n, task),
                     )
                 media += found.media
                 notes += found.notes
@@ -243,6 +252,13 @@ def _summary(row: Any) -> dict[str, Any]:
     }
     plain_fields = ("task", "backend", "policy", "n", "errors", "mean_return", "first_success")
     return {**{name: getattr(row, name) for name in plain_fields}, **rates}
+
+
+def protocol_rerun(results: Results, size: tuple[int, int], fps: float) -> Any:
+    """Return what runs episodes of a frozen protocol again; None for those of other results."""
+    from metasim.benchmarks.generalization import TABLES, rerun
+
+    return rerun(results, size, fps) if results.protocol in TABLES else None
 
 
 def instructions(results: Results) -> dict[str, str]:

@@ -16,12 +16,12 @@ from metasim.cli.options import TaskModules
 from metasim.cli.output import as_json, note, stdout_kept, table
 from metasim.core.registry import Registry
 
-What = Literal["tasks", "backends", "robots", "policies", "protocols", "plugins"]
+What = Literal["tasks", "backends", "robots", "policies", "protocols", "axes", "plugins"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class List:
-    """List tasks, backends, robots, policies, protocols or plug-ins.
+    """List tasks, backends, robots, policies, protocols, axes of variation or plug-ins.
 
     Args:
         what: What to list.
@@ -139,6 +139,22 @@ def protocols() -> list[dict[str, Any]]:
     return [*made, *({"protocol": name, "tasks": "any", "about": text} for name, text in about.items())]
 
 
+def axes() -> list[dict[str, Any]]:
+    """Return the axes along which episodes can vary, and where each takes effect."""
+    from metasim.randomize import AXES, LooksAxis, SceneAxis, StartAxis, StepAxis
+
+    kinds = {SceneAxis: "scene", StartAxis: "start", StepAxis: "every step", LooksAxis: "pictures"}
+    return [
+        {
+            "axis": name,
+            "takes effect in": next((word for kind, word in kinds.items() if isinstance(axis, kind)), ""),
+            "varies": axis.summary,
+            "from": _origin(AXES, name),
+        }
+        for name, axis in AXES.sound()
+    ]
+
+
 LISTS: Mapping[What, Callable[[], list[dict[str, Any]]]] = MappingProxyType(
     {
         "tasks": tasks,
@@ -146,6 +162,7 @@ LISTS: Mapping[What, Callable[[], list[dict[str, Any]]]] = MappingProxyType(
         "robots": robots,
         "policies": policies,
         "protocols": protocols,
+        "axes": axes,
         "plugins": plugins.rows,
     }
 )
@@ -153,8 +170,12 @@ LISTS: Mapping[What, Callable[[], list[dict[str, Any]]]] = MappingProxyType(
 
 def _failed(what: What) -> Mapping[str, str]:
     """Return the plug-ins of what is listed that could not be loaded, and why; `plugins` shows them in its rows."""
-    kinds = {f"{registry.kind}s".replace("ys", "ies"): registry for registry in plugins.registries()}
+    kinds = {_several(registry.kind): registry for registry in plugins.registries()}
     return plugins.problems(kinds[what]) if what in kinds else {}
+
+
+def _several(kind: str) -> str:
+    return {"policy": "policies", "axis": "axes"}.get(kind, f"{kind}s")
 
 
 def _origin(registry: Registry[Any], name: str) -> str:

@@ -24,9 +24,12 @@ MaybeOut = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="PATH")]
 Size = Annotated[tuple[int, int], tyro.conf.arg(metavar="WIDTHxHEIGHT")]
 MaybeInt = Annotated[int | None, tyro.conf.arg(metavar="INT")]
 MaybeStr = Annotated[str | None, tyro.conf.arg(metavar="STR")]
+Vary = Annotated[str, tyro.conf.arg(metavar="AXIS[=train|test],...")]
 MaybeBackend = Annotated[str | None, tyro.conf.arg(metavar="STR")]
 REPLAY = "replay:"
 """Before a dataset's path: the policy that repeats its actions."""
+REMOTE = "remote:"
+"""Before the address of a policy that is served."""
 
 
 def with_sizes(words: Iterable[str]) -> list[str]:
@@ -76,6 +79,26 @@ def expand_tasks(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def vary_axes(words: str) -> dict[str, str]:
+    """Return axis to range for ``mass=test,friction``; an axis alone means its train range.
+
+    Raises:
+        InvalidConfig: For something of another form, or an axis named twice.
+        UnknownName: For an axis that is not registered, with the nearest ones.
+    """
+    from metasim.randomize import AXES
+
+    found: dict[str, str] = {}
+    for word in filter(None, (part.strip() for part in words.split(","))):
+        axis, _, split = word.partition("=")
+        if split not in ("", "train", "test") or axis in found:
+            raise InvalidConfig(f"--vary is like mass=test,friction=train, each axis once; got {words!r}")
+        if axis not in AXES:
+            raise UnknownName("axis", axis, AXES)
+        found[axis] = split or "train"
+    return found
+
+
 def protocol_id(word: str) -> str:
     """Return the id of a protocol written with or without its suite.
 
@@ -91,13 +114,14 @@ def protocol_id(word: str) -> str:
 
 
 def policy_name(word: str) -> str:
-    """Return the name of a policy for ``NAME[:key=value,...]``, ``replay:FILE``, or the path of one that was trained.
+    """Return the name of a policy for ``NAME[:key=value,...]``, ``replay:FILE``, ``remote:url=...``, or a path of one.
 
     Raises:
         UnknownName: For parameters of a policy that there is not.
         InvalidConfig: For parameters that the policy does not take.
         InvalidPolicy: If there is no policy at that path.
         DatasetError: If there are no recorded actions in that file.
+        RemoteFailure: If nothing is served there.
     """
     from metasim.core.policy import POLICIES
 
@@ -105,6 +129,10 @@ def policy_name(word: str) -> str:
         from metasim.policies.replay import recorded
 
         return recorded(word.removeprefix(REPLAY))
+    if word.startswith(REMOTE):
+        from metasim.policies.remote import remote
+
+        return remote(word)
     file = word.rpartition(":")[0] if "=" in word.rpartition(":")[2] else word  # FILE:key=value
     if word in POLICIES or not (os.sep in word or Path(file).exists()):
         return POLICIES.canonical(word)

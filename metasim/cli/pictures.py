@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from metasim.cli.options import MaybeInt, MaybeOut, OneTask, Size, TaskModules, Tasks, expand_tasks, policy_name
+import tyro
+
+from metasim.cli.options import (
+    MaybeInt,
+    MaybeOut,
+    OneTask,
+    Size,
+    TaskModules,
+    Tasks,
+    Vary,
+    expand_tasks,
+    policy_name,
+    vary_axes,
+)
 from metasim.cli.output import note, plain, stdout_kept
 from metasim.cli.progress import Bars
 from metasim.core.errors import InvalidConfig
+from metasim.core.looks import Looks
 
 if TYPE_CHECKING:
     from metasim.view import Picture
+
+MaybeLooks = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +45,8 @@ class Render:
         columns: Columns of a sheet.
         seed: Root seed.
         episode: Index of the episode under that seed.
+        vary: Axes of variation and their ranges, as in materials=test,camera (`metasim list axes` says which).
+        looks: A JSON file of looks (metasim.core.looks.Looks), instead of those that are drawn.
         out: A .png or .jpg file; TASK_BACKEND.png if not given.
         task_module: A file that registers tasks; may be given several times.
     """
@@ -38,11 +58,14 @@ class Render:
     columns: int = 5
     seed: int = 0
     episode: int = 0
+    vary: Vary = ""
+    looks: MaybeLooks = None
     out: MaybeOut = None
     task_module: TaskModules = ()
 
     def run(self) -> int:
         """Draw and write."""
+        vary, looks = vary_axes(self.vary), read_looks(self.looks) if self.looks else None
         tasks = expand_tasks(self.tasks)
         name = slug(tasks[0]) if len(tasks) == 1 else f"{len(tasks)}-tasks"
         out = self.out or Path(f"{name}_{self.backend}.png")
@@ -56,7 +79,8 @@ class Render:
         drawn = []
         with stdout_kept(), Bars("pictures") as bars:
             for k, task in enumerate(tasks):
-                drawn.append(first_picture(task, self.backend, self.camera, self.size, self.seed, self.episode))
+                where = self.backend, self.camera, self.size, self.seed, self.episode
+                drawn.append(first_picture(task, *where, vary, looks))
                 if len(tasks) > 1:
                     bars.show("drawing", (k + 1) / len(tasks), task)
         rgb = drawn[0].rgb
@@ -84,6 +108,7 @@ class Play:
         fps: Frames per second.
         seed: Root seed.
         episode: Index of the episode under that seed.
+        vary: Axes of variation and their ranges, as in mass=test,camera (`metasim list axes` says which).
         tail: Steps shown after the first success; None for the whole episode.
         horizon: Steps until the episode is cut off; the task's if not given.
         out: A folder (default: here), or a file that ends in .mp4 or .gif.
@@ -99,6 +124,7 @@ class Play:
     fps: float = 20.0
     seed: int = 0
     episode: int = 0
+    vary: Vary = ""
     tail: MaybeInt = 40
     horizon: MaybeInt = None
     out: MaybeOut = None
@@ -111,7 +137,7 @@ class Play:
         from metasim.work import write_atomically
 
         task, out = one_task(self.task), self.out or Path()
-        policy = policy_name(self.policy)
+        policy, vary = policy_name(self.policy), vary_axes(self.vary)
         if out.suffix.lower() not in ("", ".mp4", ".gif") and not out.is_dir():
             raise InvalidConfig(f"--out is a folder, or a file that ends in .mp4 or .gif; got {str(out)!r}")
         as_gif = self.gif or out.suffix.lower() == ".gif"
@@ -124,6 +150,7 @@ class Play:
                 policy,
                 self.seed,
                 episode=self.episode,
+                vary=vary,
                 camera=self.camera,
                 size=self.size,
                 fps=self.fps,
@@ -151,20 +178,51 @@ def one_task(word: str) -> str:
     return first
 
 
-def first_picture(task: str, backend: str, camera: str, size: tuple[int, int], seed: int, episode: int = 0) -> Picture:
-    """Return a picture of the beginning of an episode."""
+def first_picture(
+    task: str,
+    backend: str,
+    camera: str,
+    size: tuple[int, int],
+    seed: int,
+    episode: int = 0,
+    vary: Mapping[str, str] | None = None,
+    looks: Looks | None = None,
+) -> Picture:
+    """Return a picture of the beginning of an episode; ``looks`` instead of those that vary."""
     import numpy as np
 
     from metasim.core.seeding import EpisodeSeed
+    from metasim.core.task import TASKS
     from metasim.envs import Episodes
+    from metasim.envs.varying import check_vary, planned
     from metasim.view import picture
 
-    episodes = Episodes(task, backend, 1)
+    seeds = [EpisodeSeed(root=seed, task=task, episode=episode)]
+    check_vary(vary or {}, TASKS[task], backend)
+    (part,) = planned(TASKS[task], vary or {}, seeds)
+    episodes = Episodes(part.task, backend, 1)
     try:
-        episodes.begin(np.arange(1), [EpisodeSeed(root=seed, task=task, episode=episode)])
+        episodes.begin(np.arange(1), seeds, variations=part.variations)
+        if looks is not None:
+            episodes.looks = [looks]
         return picture(episodes, camera, size)
     finally:
         episodes.close()
+
+
+def read_looks(path: Path) -> Looks:
+    """Return the looks of a JSON file.
+
+    Raises:
+        InvalidConfig: If it cannot be read, is no JSON, or says something that looks do not have.
+    """
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InvalidConfig(f"--looks {str(path)!r} is no JSON file that can be read: {error}") from error
+    if not isinstance(value, dict):
+        raise InvalidConfig(f"--looks {str(path)!r} must hold a mapping such as {{'light': {{'strength': 0.5}}}}")
+    return Looks.from_json(cast(dict[str, Any], value))
 
 
 def short(task: str) -> str:

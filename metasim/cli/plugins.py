@@ -14,8 +14,9 @@ def registries() -> tuple[Registry[Any], ...]:
     from metasim.core.policy import POLICIES
     from metasim.core.task import TASKS
     from metasim.model.robots import ROBOTS
+    from metasim.randomize import AXES
 
-    return TASKS, ROBOTS, BACKENDS, POLICIES
+    return TASKS, ROBOTS, BACKENDS, POLICIES, AXES
 
 
 def rows() -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from metasim.cli.options import MaybeInt, OneTask, TaskModules
+from metasim.cli.options import MaybeInt, TaskModules
 from metasim.cli.output import note, plain, stdout_kept
 from metasim.cli.pictures import one_task, slug
 from metasim.cli.progress import Bars
@@ -16,24 +16,35 @@ from metasim.cli.progress import Bars
 if TYPE_CHECKING:
     from metasim.policies.training import Progress
 
-Algorithm = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="sac|ppo")]
+Algorithm = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="sac|ppo|bc")]
 Folder = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")]
 MaybeFloat = Annotated[float | None, tyro.conf.arg(metavar="FLOAT")]
+Subject = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK|FILE.hdf5")]
+Cameras = Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="NAME:WIDTHxHEIGHT")]
+Names = Annotated[str, tyro.conf.arg(metavar="NAME,...")]
+DEFAULT_STEPS = 100_000
 Changes = Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="NAME=VALUE")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """Train a policy with Stable-Baselines3; the file it ends in is a policy wherever one is named.
+    """Train a policy; the file it ends in is a policy wherever one is named.
+
+    sac and ppo are Stable-Baselines3's, and learn a task; bc is behaviour cloning, and learns what a dataset does. It
+    takes --cameras, --hide, --see, --steps (of the gradient), --seed, --threads, --set and --out only.
 
     The same command again finds the finished training and leaves it; a killed one goes on from its last checkpoint,
     and a finished one goes on if --steps is more.
 
     Args:
         algorithm: The learner.
-        task: Task id, or a protocol of one task, whose goals the episodes then have: meta_rl/cheetah-vel-train.
+        task: Task id, or a protocol of one task, whose goals the episodes then have: meta_rl/cheetah-vel-train; for
+            bc the dataset.
+        cameras: A camera whose pictures the policy sees as well; may be given several times.
+        hide: Observations that the policy does not see, or globs, such as 'cube*,goal'.
+        see: The only observations that it sees.
         show_goals: Let the learner see the goal of a protocol's episodes, appended where the task hides it.
-        steps: Environment steps, all worlds together.
+        steps: Environment steps, all worlds together; 100000 if not given. For bc gradient steps.
         minutes: Time after which the training is finished, interruptions left out; no limit if not given.
         num_envs: Worlds; the hyperparameters' number if not given.
         seed: Root seed of networks, sampling and episodes.
@@ -47,14 +58,18 @@ class Train:
         device: Where networks are: cpu, cuda, auto.
         threads: Threads of torch; another number gives other bits.
         tensorboard: Write the learner's log for TensorBoard, too.
-        out: Folder of policies, learning curve and state; TASK_ALGORITHM_BACKEND_seedN if not given.
+        out: Folder of policies, learning curve and state; TASK_ALGORITHM_BACKEND_seedN if not given. For bc it may be
+            the policy's file, such as policy.safetensors, too.
         task_module: A file that registers tasks; may be given several times.
     """
 
     algorithm: Algorithm
-    task: OneTask
+    task: Subject
+    cameras: Cameras = ()
+    hide: Names = ""
+    see: Names = ""
     show_goals: bool = False
-    steps: int = 100_000
+    steps: MaybeInt = None
     minutes: MaybeFloat = None
     num_envs: MaybeInt = None
     seed: int = 0
@@ -72,6 +87,14 @@ class Train:
 
     def run(self) -> int:
         """Train and print where the policy is."""
+        from metasim.cli import cloning
+
+        if self.algorithm == "bc":
+            return cloning.run(self)
+        cloning.refuse(self, [*cloning.OWN])
+        return self._learn()
+
+    def _learn(self) -> int:
         from metasim.policies.training import TrainConfig, parse_changes, train
 
         task, goals = task_and_goals(self.task)
@@ -82,7 +105,7 @@ class Train:
                 out=self.out or Path(f"{slug(goals or task)}_{self.algorithm}_{self.backend}_seed{self.seed}"),
                 goals=goals,
                 show_goals=self.show_goals,
-                steps=self.steps,
+                steps=DEFAULT_STEPS if self.steps is None else self.steps,
                 minutes=self.minutes,
                 num_envs=self.num_envs,
                 seed=self.seed,

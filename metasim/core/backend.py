@@ -16,6 +16,7 @@ import numpy as np
 from metasim.core.errors import InvalidConfig, InvalidState, NotReady, UndeclaredRead
 from metasim.core.model import ModelInfo
 from metasim.core.registry import Registry
+from metasim.core.rendering import Places
 from metasim.core.state import State
 
 Array = Any
@@ -242,6 +243,18 @@ class Backend(ABC):
         """Return pictures; modes are ``"rgb"``, ``"depth"`` and ``"segmentation"``."""
 
     # -- shared -------------------------------------------------------------------------------------------------
+    def places(self, worlds: Array | None = None) -> Places:
+        """Return where everything is in some worlds: what any renderer needs to draw them."""
+        rows, info, own = world_rows(worlds, self.num_worlds), self.info, dict[str, Array]()
+        if "parameters" in self.capabilities:
+            for parameter, names in (("body_pos", info.bodies), ("body_quat", info.bodies), ("site_pos", info.sites)):
+                values = [self.get_parameter(parameter, name)[rows] for name in names]
+                own[parameter] = np.stack(values, axis=1) if values else None
+        targets = self.targets
+        return Places(
+            qpos=self.state.qpos[rows], mocap_pos=targets.mocap_pos[rows], mocap_quat=targets.mocap_quat[rows], **own
+        )
+
     def contact_force(self, a: str, b: str) -> Array:
         """Return the force on ``a`` from ``b`` ``(N, 3)`` [N], world, over the last substep; declared pairs only."""
         return self.state.contact(a, b).force.copy()

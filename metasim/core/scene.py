@@ -36,6 +36,8 @@ class Body:
         friction: Sliding, torsional [m] and rolling [m] friction coefficients.
         rgba: Colour.
         collides: Whether it takes part in contacts.
+        stiff: Whether its contacts are stiff in MuJoCo too, where by default light fingers sink into what they hold by
+            millimetres; for thin walls. Needs steps of 3 ms or less.
     """
 
     pos: Vec3 = (0.0, 0.0, 0.0)
@@ -46,6 +48,7 @@ class Body:
     friction: Vec3 = (1.0, 0.005, 0.0001)
     rgba: Rgba = (0.8, 0.4, 0.2, 1.0)
     collides: bool = True
+    stiff: bool = False
 
     def __post_init__(self) -> None:
         """Check the numbers that every body shares."""
@@ -105,10 +108,24 @@ class Capsule(Body):
 
 @dataclass(frozen=True, kw_only=True)
 class Mesh(Body):
-    """A mesh file of any format trimesh reads; collides as its convex hull."""
+    """A mesh file of any format trimesh reads.
+
+    Args:
+        path: The file.
+        scale: Factors along its axes.
+        solid: What collides and is weighed: ``"hull"``, the convex hull; ``"parts"``, the hull of each object in the
+            file; or ``"decomposed"``, convex pieces found by ``metasim.model.decompose`` (extra ``meshes``).
+    """
 
     path: str | Path
     scale: Vec3 = (1.0, 1.0, 1.0)
+    solid: str = "hull"
+
+    def __post_init__(self) -> None:
+        """Check the kind of solid."""
+        super().__post_init__()
+        if self.solid not in ("hull", "parts", "decomposed"):
+            raise InvalidConfig(f"Mesh.solid must be 'hull', 'parts' or 'decomposed', got {self.solid!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +155,8 @@ class Drive:
         damping: Velocity gain [N s/m or N m s/rad]; position and velocity drives.
         effort_limit: Largest force or torque [N or N m]; None for the robot's own limits.
         joints: Names of the driven joints; empty for all of the robot's.
+        armature: Inertia of motor and gear, felt at the joint [kg or kg m^2]; None for the file's. MuJoCo's contacts
+            need some of it on light links with strong drives: they count on accelerations without a drive's damping.
     """
 
     kind: str = "position"
@@ -145,9 +164,11 @@ class Drive:
     damping: float = 0.0
     effort_limit: float | None = None
     joints: tuple[str, ...] = ()
+    armature: float | None = None
 
     def __post_init__(self) -> None:
         """Check the kind and the gains."""
+        _positive(self, armature=self.armature)
         if self.kind not in ("position", "velocity", "effort"):
             raise InvalidConfig(f"Drive.kind must be 'position', 'velocity' or 'effort', got {self.kind!r}")
         if self.kind == "position" and not self.stiffness > 0:

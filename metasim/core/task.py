@@ -56,6 +56,10 @@ class Task:
         horizon: Steps until an episode is truncated; set by ``register``.
         instruction: One sentence in words; set by ``register``.
         camera: Name of the camera pictures are made with by default.
+        surfaces: ``"table"``, ``"floor"`` or ``"wall"`` to names of the objects, bodies or geoms it consists of; what
+            pictures can show made of another material.
+        sizes: ``"train"`` and ``"test"`` to the factors by which sizes of its free objects may vary, empty for none;
+            None where it does not mind.
         id: The registered id; set by ``register``.
         expert: A scripted policy ``(N, D) -> (N, A)``, or None.
     """
@@ -67,6 +71,8 @@ class Task:
     prelude: ClassVar[Prelude] = Prelude()
     substeps: ClassVar[int] = 5
     camera: ClassVar[str] = ""
+    surfaces: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    sizes: ClassVar[Mapping[str, tuple[float, ...]] | None] = None
     horizon: ClassVar[int] = 500
     instruction: ClassVar[str] = ""
     id: ClassVar[str] = ""

@@ -12,11 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from metasim.core.backend import BACKENDS, Backend
+from metasim.core.backend import BACKENDS, Backend, Images
 from metasim.core.errors import InvalidAction, InvalidConfig, InvalidState, NotReady
+from metasim.core.looks import Looks
 from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import TASKS, Task
+from metasim.envs.drawing import Drawer, one_per_world
+from metasim.envs.varying import Varying
 from metasim.model import Model, compile_scene
+from metasim.randomize.variation import Variation, unvaried
 
 Array = Any
 
@@ -79,16 +83,25 @@ class Episodes:
         self.action_size = self.control.size
         self._settle(backend)
         self._settled = self.backend.snapshot(np.zeros(1, np.int64))
+        self.drawer, self._looks = (
+            Drawer(self.model, self.backend, cls.surfaces),
+            list[Looks | None]([None] * num_worlds),
+        )
         self.memory: dict[str, Array] = {}
         self.elapsed = np.zeros(num_worlds, np.int64)
         self.seeds: list[EpisodeSeed | None] = [None] * num_worlds
+        self._varying = Varying(self.task, self.backend, self.action_size)
         self._never = np.zeros(num_worlds, bool)
         self._running = False
         self._closed = False
         self.control_period_s = self.model.info.timestep_s * cls.substeps
 
     def begin(
-        self, rows: Array, seeds: Sequence[EpisodeSeed], overrides: Mapping[str, Array] | None = None
+        self,
+        rows: Array,
+        seeds: Sequence[EpisodeSeed],
+        overrides: Mapping[str, Array] | None = None,
+        variations: Sequence[Variation | None] | None = None,
     ) -> Mapping[str, Array]:
         """Begin new episodes in worlds ``rows`` ``(n,)``, sorted, and return their observations ``(n, K)``.
 
@@ -96,11 +109,21 @@ class Episodes:
             rows: The worlds.
             seeds: One per row.
             overrides: Factor name to value ``(K,)`` or ``(n, K)`` used instead of what would be drawn.
+            variations: One per row: axis name to value, as :func:`metasim.randomize.sample` draws them, or None where
+                nothing varies.
+
+        Raises:
+            UnsupportedFeature: For a variation that this task or engine cannot have.
+            InvalidConfig: For one that needs another scene (:func:`metasim.randomize.varied_task`).
         """
         self._open()
         sample = self.draw(seeds, overrides)
+        varied = self._varying.checked(rows, variations)
+        parts = self._varying.starts(self.task.start(sample), varied)
         self.backend.restore(self._settled, rows, np.zeros(len(rows), np.int64))
-        self.backend.write(self.task.start(sample), rows)
+        for part, begins in parts:
+            self.backend.write(begins, rows[part])
+        self._varying.begin(rows, seeds, varied, self._looks)
         self.control.reset(self.backend.state, rows)
         state = self.backend.state.take(rows)
         memory = self.task.begin(state, sample)
@@ -159,7 +182,11 @@ class Episodes:
     def advance(self, action: Array) -> Step:
         """Advance every world by one action ``(N, A)`` that has been checked; the bare ``step``."""
         backend, task = self.backend, self.task
+        if self._varying.at_steps:
+            action = self._varying.channels.act(action)
         self.control.apply(action, backend.state)
+        if self._varying.at_steps:
+            self._varying.channels.push(backend)
         state = backend.step(task.substeps)
         memory = self.memory = self._owned(task.advance(state, self.memory, action))
         observation = task.observe(state, memory)
@@ -173,6 +200,11 @@ class Episodes:
         return Step(observation, reward, success, terminated, self.elapsed >= self.horizon)
 
     @property
+    def variations(self) -> list[Variation | None]:
+        """What varies in each world now, axis name to value; None where nothing does."""
+        return list(self._varying.variations)
+
+    @property
     def failures(self) -> Mapping[int, str]:
         """World to reason, for worlds that failed."""
         return self.backend.failures
@@ -183,9 +215,14 @@ class Episodes:
         return tuple(self.model.info.cameras)
 
     @property
+    def engine(self) -> str:
+        """The engine's name."""
+        return self.backend.name
+
+    @property
     def classes(self) -> Mapping[str, type[Task]]:
         """The task by its id."""
-        return {self.task.id: type(self.task)}
+        return {self.task.id: unvaried(type(self.task))}
 
     def task_of(self, row: int) -> str:
         """Return the id of the task that a world runs."""
@@ -196,8 +233,45 @@ class Episodes:
         return self.backend.failures.get(int(world))
 
     def render(self, camera: str, height: int, width: int, worlds: Array | None = None) -> Array:
-        """Return pictures ``(n, H, W, 3)`` uint8."""
-        return self.backend.render(camera, width=width, height=height, worlds=worlds).rgb
+        """Return pictures ``(n, H, W, 3)`` uint8 that people look at: the fine ones.
+
+        The engine's own renderer draws them; where worlds have looks, that of the looks, or else MuJoCo's.
+        """
+        rows = np.arange(self.num_worlds) if worlds is None else np.asarray(worlds)
+        if not any(self.looks[int(row)] for row in rows):
+            return self.backend.render(camera, width=width, height=height, worlds=worlds).rgb
+        return self.drawer.pictures(camera, height, width, worlds, ("rgb",), self.looks, fine=True).rgb
+
+    def pictures(
+        self,
+        camera: str,
+        height: int,
+        width: int,
+        worlds: Array | None = None,
+        modes: Sequence[str] = ("rgb",),
+        renderer: str = "",
+    ) -> Images:
+        """Return pictures ``(n, H, W, ...)`` that policies look at: the cheap ones, dressed as :attr:`looks` say.
+
+        Args:
+            camera: Name of the camera.
+            height: Pixels.
+            width: Pixels.
+            worlds: Which worlds; None for all.
+            modes: Some of ``"rgb"``, ``"depth"``, ``"segmentation"``.
+            renderer: Name of the renderer; empty for that of each world's looks, or else MuJoCo's, in any engine.
+        """
+        self._open()
+        return self.drawer.pictures(camera, height, width, worlds, modes, self.looks, renderer)
+
+    @property
+    def looks(self) -> list[Looks | None]:
+        """How each world looks, one entry per world; None as the scene has it."""
+        return self._looks
+
+    @looks.setter
+    def looks(self, looks: Sequence[Looks | None]) -> None:
+        self._looks = one_per_world(looks, self.num_worlds)
 
     def snapshot(self) -> dict[str, Any]:
         """Return an exact copy of all worlds with memory, control and clocks."""
@@ -208,6 +282,8 @@ class Episodes:
             "control": {k: v.copy() for k, v in self.control.memory.items()},
             "elapsed": self.elapsed.copy(),
             "seeds": list(self.seeds),
+            "looks": list(self._looks),
+            **self._varying.snapshot(),
         }
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
@@ -219,10 +295,13 @@ class Episodes:
             self.control.memory[name][:] = value
         self.elapsed[:] = snapshot["elapsed"]
         self.seeds = list(snapshot["seeds"])
+        self._looks = list(snapshot["looks"])
+        self._varying.restore(snapshot)
 
     def close(self) -> None:
         """Free the engine; may be called twice."""
         self._closed = True
+        self.drawer.close()
         self.backend.close()
 
     def _settle(self, backend: str) -> None:

@@ -7,13 +7,16 @@ from typing import Any, Literal
 
 import numpy as np
 
+from metasim.core.backend import Images
 from metasim.core.errors import InvalidConfig, NotReady
+from metasim.core.rendering import blank
 from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import TASKS, Task
 from metasim.core.task_files import exported, origins
 from metasim.envs.episodes import Episodes, Step, check_override, checked_action
 from metasim.envs.members import Members, describe, same_layout
 from metasim.envs.vector import EpisodesVectorEnv
+from metasim.randomize.variation import Variation
 from metasim.work.crew import Board, Crew
 
 Array = Any
@@ -39,7 +42,7 @@ class EpisodeGroup:
             raise InvalidConfig(f"tasks must be a list of task ids, one per world, got {tasks!r}")
         if workers < 1:
             raise InvalidConfig(f"workers must be a positive integer, got {workers!r}")
-        self.tasks, self.num_worlds = tuple(tasks), len(tasks)
+        self.tasks, self.num_worlds, self.engine = tuple(tasks), len(tasks), backend
         self.classes: dict[str, type[Task]] = {task: TASKS[task] for task in dict.fromkeys(tasks)}
         ids = np.array(self.tasks)
         rows = {task: np.flatnonzero(ids == task) for task in self.classes}
@@ -83,6 +86,7 @@ class EpisodeGroup:
         rows: Array,
         seeds: Sequence[EpisodeSeed],
         overrides: Mapping[str, Sequence[Array]] | None = None,
+        variations: Sequence[Variation | None] | None = None,
     ) -> Mapping[str, Array]:
         """Begin new episodes in worlds ``rows`` ``(n,)``, sorted, and return their observations ``(n, K)``.
 
@@ -90,16 +94,20 @@ class EpisodeGroup:
             rows: The worlds.
             seeds: One per row.
             overrides: Factor name to one value per row, used instead of what would be drawn.
+            variations: One per row, as for one task's episodes; none that needs a scene of its own.
         """
         self._open()
         for name, values in (overrides or {}).items():
             if len(values) != len(rows):
                 raise InvalidConfig(f"override of factor {name!r} has {len(values)} values for {len(rows)} worlds")
+        if variations is not None and len(variations) != len(rows):
+            raise InvalidConfig(f"{len(variations)} variations were given for {len(rows)} worlds")
         calls: list[tuple[Any, ...] | None] = []
         for k in range(len(self._crew)):
             picked: list[int] = np.flatnonzero(self._owner[rows] == k).tolist()
             own = {name: [values[i] for i in picked] for name, values in (overrides or {}).items()}
-            calls.append((rows[picked], [seeds[i] for i in picked], own) if len(picked) else None)
+            varied = None if variations is None else [variations[i] for i in picked]
+            calls.append((rows[picked], [seeds[i] for i in picked], own, varied) if len(picked) else None)
         self._crew.call_each("begin", calls)
         self._begun[rows] = True
         self.failures = {world: why for world, why in self.failures.items() if world not in set(rows.tolist())}
@@ -136,6 +144,26 @@ class EpisodeGroup:
             if len(part):
                 pictures[part] = drawn
         return pictures
+
+    def pictures(
+        self,
+        camera: str,
+        height: int,
+        width: int,
+        worlds: Array | None = None,
+        modes: Sequence[str] = ("rgb",),
+        renderer: str = "",
+    ) -> Images:
+        """Return pictures ``(n, H, W, ...)`` that policies look at, as one task's episodes do."""
+        self._open()
+        rows = np.arange(self.num_worlds) if worlds is None else np.asarray(worlds)
+        picked = [np.flatnonzero(self._owner[rows] == k) for k in range(len(self._crew))]
+        calls = [(rows[part], camera, height, width, tuple(modes), renderer) if len(part) else None for part in picked]
+        pictures = blank(modes, len(rows), height, width)
+        for part, drawn in zip(picked, self._crew.call_each("pictures", calls), strict=True):
+            for mode in modes if len(part) else ():
+                pictures[mode][part] = drawn[mode]
+        return Images(**pictures)
 
     def snapshot(self) -> list[Any]:
         """Return an exact copy of all worlds, one part per worker."""

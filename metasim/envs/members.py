@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from metasim.core.errors import InvalidConfig
+from metasim.core.rendering import blank
 from metasim.core.seeding import EpisodeSeed
 from metasim.envs.episodes import Episodes, Step
+from metasim.randomize.variation import Variation
 from metasim.work.crew import Board
 
 Array = Any
@@ -44,7 +46,13 @@ class Members:
         """Return, per task, what the environment around it must know."""
         return {task: describe(episodes) for task, episodes in self._episodes.items()}
 
-    def begin(self, rows: Array, seeds: Sequence[EpisodeSeed], overrides: Mapping[str, Sequence[Array]] | None) -> None:
+    def begin(
+        self,
+        rows: Array,
+        seeds: Sequence[EpisodeSeed],
+        overrides: Mapping[str, Sequence[Array]] | None,
+        variations: Sequence[Variation | None] | None = None,
+    ) -> None:
         """Begin episodes in worlds ``rows`` ``(n,)``, all of them of this member; observations go to the board."""
         observed = self._arrays[1]
         for task, mine in self._rows.items():
@@ -53,7 +61,8 @@ class Members:
                 continue
             own = {k: np.stack([np.asarray(v[i]) for i in picked]) for k, v in (overrides or {}).items()}
             local = np.searchsorted(mine, rows[picked])
-            observation = self._episodes[task].begin(local, [seeds[i] for i in picked], own)
+            varied = None if variations is None else [variations[i] for i in picked]
+            observation = self._episodes[task].begin(local, [seeds[i] for i in picked], own, varied)
             observed[rows[picked]] = np.concatenate([*observation.values()], axis=1)
 
     def step(self) -> dict[int, str]:
@@ -78,6 +87,20 @@ class Members:
             if len(picked):
                 local = np.searchsorted(mine, rows[picked])
                 pictures[picked] = self._episodes[task].render(camera, height, width, local)
+        return pictures
+
+    def pictures(
+        self, rows: Array, camera: str, height: int, width: int, modes: tuple[str, ...], renderer: str
+    ) -> dict[str, Array]:
+        """Return mode to pictures ``(n, H, W, ...)`` that policies look at."""
+        pictures = blank(modes, len(rows), height, width)
+        for task, mine in self._rows.items():
+            picked = np.flatnonzero(np.isin(rows, mine, assume_unique=True))
+            if len(picked):
+                local = np.searchsorted(mine, rows[picked])
+                drawn = self._episodes[task].pictures(camera, height, width, local, modes, renderer)
+                for mode in modes:
+                    pictures[mode][picked] = getattr(drawn, mode)
         return pictures
 
     def snapshot(self) -> dict[str, Any]:

@@ -1,20 +1,27 @@
-"""Observations as gymnasium spaces: flat, by name, or pixels; copies, so that a user may keep and edit them."""
+"""Observations as gymnasium spaces: flat, by name, pixels or both; copies, so that a user may keep and edit them."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
 
+from metasim.core.backend import Images
 from metasim.core.errors import InvalidConfig, UnknownName
+from metasim.core.rendering import check_request
 from metasim.core.task import Task
 
 Array = Any
-MODES = ("state", "dict", "pixels")
+MODES = ("state", "dict", "pixels", "state+pixels")
+_RANGES: Mapping[str, tuple[float, float, Any]] = {
+    "rgb": (0, 255, np.uint8),
+    "depth": (0.0, np.inf, np.float32),
+    "segmentation": (-1, np.iinfo(np.int32).max, np.int32),
+}
 
 
 class Source(Protocol):
@@ -30,9 +37,72 @@ class Source(Protocol):
         """Names of the cameras."""
         ...
 
-    def render(self, camera: str, height: int, width: int, worlds: Array | None = None) -> Array:
-        """Return pictures ``(n, H, W, 3)``."""
+    def pictures(
+        self,
+        camera: str,
+        height: int,
+        width: int,
+        worlds: Array | None = None,
+        modes: Sequence[str] = ("rgb",),
+        renderer: str = "",
+    ) -> Images:
+        """Return pictures ``(n, H, W, ...)``."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shots:
+    """Which pictures are observed.
+
+    Args:
+        cameras: Their cameras; ``"pixels"`` takes the first.
+        height: Pixels.
+        width: Pixels.
+        modes: Some of ``"rgb"``, ``"depth"`` and ``"segmentation"``; rgb goes by the name of its camera, others by
+            ``<camera>_<mode>``.
+        renderer: Name of the renderer; empty for MuJoCo's.
+    """
+
+    cameras: tuple[str, ...]
+    height: int
+    width: int
+    modes: tuple[str, ...] = ("rgb",)
+    renderer: str = ""
+
+    def check(self, available: Sequence[str]) -> None:
+        """Refuse what cannot be drawn."""
+        for camera in self.cameras:
+            if camera not in available:
+                raise UnknownName("camera", camera, available)
+        if not self.cameras or len(set(self.cameras)) < len(self.cameras):
+            raise InvalidConfig(f"cameras must be different names of cameras, at least one, got {self.cameras!r}")
+        check_request(self.modes, self.width, self.height)
+
+    def spaces(self) -> dict[str, gym.spaces.Box]:
+        """Return a space for each picture of one world, by name."""
+        return {
+            self.key(camera, mode): gym.spaces.Box(
+                _RANGES[mode][0],
+                _RANGES[mode][1],
+                (self.height, self.width, *((3,) if mode == "rgb" else ())),
+                _RANGES[mode][2],
+            )
+            for camera in self.cameras
+            for mode in self.modes
+        }
+
+    def take(self, source: Source, worlds: Array | None) -> dict[str, Array]:
+        """Return the pictures ``(n, H, W, ...)`` by name."""
+        found: dict[str, Array] = {}
+        for camera in self.cameras:
+            images = source.pictures(camera, self.height, self.width, worlds, self.modes, self.renderer)
+            found |= {self.key(camera, mode): getattr(images, mode) for mode in self.modes}
+        return found
+
+    @staticmethod
+    def key(camera: str, mode: str) -> str:
+        """Return the name of a picture."""
+        return camera if mode == "rgb" else f"{camera}_{mode}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,19 +120,17 @@ class Observer:
     """Turns named observations into what ``obs_mode`` asks for.
 
     Args:
-        source: The episodes observed; they draw the pixels, too.
+        source: The episodes observed; they draw the pictures, too.
         example: One observation of them, name to ``(n, K)``.
-        mode: ``"state"`` (a flat float64 Box), ``"dict"`` or ``"pixels"`` (uint8 ``(H, W, 3)``).
-        camera: Camera of the pixels.
-        size: Height and width of the pixels.
+        mode: ``"state"`` (a flat float64 Box), ``"dict"``, ``"pixels"`` (uint8 ``(H, W, 3)``) or ``"state+pixels"``
+            (``"state"`` and each picture by name).
+        shots: The pictures.
     """
 
-    def __init__(
-        self, source: Source, example: Mapping[str, Array], mode: str, camera: str, size: tuple[int, int]
-    ) -> None:
+    def __init__(self, source: Source, example: Mapping[str, Array], mode: str, shots: Shots) -> None:
         if mode not in MODES:
             raise InvalidConfig(f"obs_mode must be one of {list(MODES)}, got {mode!r}")
-        self.mode, self._source, self._camera, self._size = mode, source, camera, size
+        self.mode, self._source, self._shots = mode, source, shots
         self.layout = _layout(source.classes, example)
         low = np.concatenate([c.low for c in self.layout])
         high = np.concatenate([c.high for c in self.layout])
@@ -72,9 +140,15 @@ class Observer:
             boxes = {c.name: gym.spaces.Box(np.array(c.low), np.array(c.high), dtype=np.float64) for c in self.layout}
             self.space = gym.spaces.Dict(OrderedDict(boxes))  # a plain dict would be sorted by name
         else:
-            if camera not in source.cameras:
-                raise UnknownName("camera", camera, source.cameras)
-            self.space = gym.spaces.Box(0, 255, (*size, 3), np.uint8)
+            shots.check(source.cameras)
+            pictures = shots.spaces()
+            if mode == "pixels":
+                if len(pictures) > 1:
+                    raise InvalidConfig(f"obs_mode='pixels' is one picture, not {[*pictures]}; use 'state+pixels'")
+                self.space = next(iter(pictures.values()))
+            else:
+                flat = gym.spaces.Box(low, high, dtype=np.float64)
+                self.space = gym.spaces.Dict(OrderedDict({"state": flat, **pictures}))
 
     def __call__(self, observation: Mapping[str, Array], worlds: Array | None = None) -> Any:
         """Return fresh arrays with a leading batch axis; ``worlds`` are the rows the observation is of."""
@@ -82,13 +156,18 @@ class Observer:
             return np.concatenate([*observation.values()], axis=1)
         if self.mode == "dict":
             return {name: np.array(value, dtype=np.float64) for name, value in observation.items()}
-        height, width = self._size
-        return self._source.render(self._camera, height, width, worlds)
+        drawn = self._shots.take(self._source, worlds)
+        if self.mode == "pixels":
+            return next(iter(drawn.values()))
+        return {"state": np.concatenate([*observation.values()], axis=1), **drawn}
 
     def empty(self, num_worlds: int) -> Any:
         """Return zeros of the batched observation."""
         if isinstance(self.space, gym.spaces.Dict):
-            return {name: np.zeros((num_worlds, *box.shape)) for name, box in self.space.items()}  # type: ignore[misc]
+            return {
+                name: np.zeros((num_worlds, *box.shape), box.dtype)  # type: ignore[misc]
+                for name, box in self.space.items()
+            }
         return np.zeros((num_worlds, *self.space.shape), self.space.dtype)  # type: ignore[misc]
 
 

@@ -1,4 +1,4 @@
-"""Telling policies what observations hide: the episode's own factors, such as a goal or the body's masses."""
+"""Telling policies what observations hide: factors of the episode, such as a goal; and pictures."""
 
 from __future__ import annotations
 
@@ -29,3 +29,15 @@ def show_factors(
     """
     if getattr(policy, "shown", ()):
         policy.show(rows, episodes.draw(seeds, overrides))
+
+
+def show_pictures(policy: Any, episodes: Episodes) -> None:
+    """Show a policy that has ``cameras``, name to height and width, what they see now; others nothing.
+
+    Args:
+        policy: The policy; ``look(pictures)`` is called, camera to ``(N, H, W, 3)`` uint8, before each of its actions.
+        episodes: The worlds.
+    """
+    cameras: Mapping[str, tuple[int, int]] = getattr(policy, "cameras", None) or {}
+    if cameras:
+        policy.look({name: episodes.pictures(name, *size).rgb for name, size in cameras.items()})

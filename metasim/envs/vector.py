@@ -14,7 +14,8 @@ from metasim.core.errors import InvalidConfig
 from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import Task
 from metasim.envs.episodes import Episodes, check_override
-from metasim.envs.observation import Observer, put_rows, take_row
+from metasim.envs.observation import Observer, Shots, put_rows, take_row
+from metasim.envs.varying import check_vary, draw_variations
 
 Array = Any
 _RESET_OPTIONS = {"reset_mask", "episodes", "sample"}
@@ -25,11 +26,16 @@ class EpisodesVectorEnv(VectorEnv[Any, Any, Any]):
 
     Args:
         episodes: The worlds.
-        obs_mode: ``"state"``, ``"dict"`` or ``"pixels"``.
+        obs_mode: ``"state"``, ``"dict"``, ``"pixels"`` or ``"state+pixels"``.
         autoreset_mode: When finished worlds begin again.
         terminate_on_success: Whether success ends an episode.
         split: ``"train"`` or ``"test"`` ranges of the factors.
+        vary: Axis of variation to ``"train"`` or ``"test"``: what each episode varies besides; none of those that need
+            a scene of their own.
         camera: Camera of pictures; None for the task's.
+        cameras: Cameras of observed pictures; None for ``camera`` alone.
+        modes: What is observed of them: ``"rgb"``, ``"depth"``, ``"segmentation"``.
+        renderer: What draws observed pictures; empty for MuJoCo, in any engine.
         render_mode: ``"rgb_array"`` or None.
         width: Width of pictures.
         height: Height of pictures.
@@ -43,7 +49,11 @@ class EpisodesVectorEnv(VectorEnv[Any, Any, Any]):
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         terminate_on_success: bool = False,
         split: str = "train",
+        vary: Mapping[str, str] | None = None,
         camera: str | None = None,
+        cameras: Sequence[str] | None = None,
+        modes: Sequence[str] = ("rgb",),
+        renderer: str = "",
         render_mode: str | None = None,
         width: int = 256,
         height: int = 256,
@@ -53,6 +63,9 @@ class EpisodesVectorEnv(VectorEnv[Any, Any, Any]):
         if split not in ("train", "test"):
             raise InvalidConfig(f"split must be 'train' or 'test', got {split!r}")
         self.mode, self.episodes, self.split = _autoreset(autoreset_mode), episodes, split
+        self._vary = dict(vary or {})
+        for task in episodes.classes.values() if vary else ():
+            check_vary(self._vary, task, episodes.engine, scenes=False)
         self.num_envs = num_envs = int(episodes.num_worlds)
         self.ends_on_success = bool(terminate_on_success)
         default = next(iter(episodes.classes.values())).camera
@@ -61,7 +74,9 @@ class EpisodesVectorEnv(VectorEnv[Any, Any, Any]):
         fps = round(1.0 / episodes.control_period_s)
         self.metadata = {"render_modes": ["rgb_array"], "render_fps": fps, "autoreset_mode": self.mode}
         example = episodes.example(self._seed(0, 0, 0))
-        self.observer = Observer(episodes, example, obs_mode, self.camera, self._size)
+        shown = (self.camera,) if cameras is None else tuple(cameras)
+        shots = Shots(cameras=shown, height=height, width=width, modes=tuple(modes), renderer=renderer)
+        self.observer = Observer(episodes, example, obs_mode, shots)
         self.single_observation_space = self.observer.space
         self.single_action_space = gym.spaces.Box(-1.0, 1.0, (episodes.action_size,), np.float32)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -154,7 +169,8 @@ class EpisodesVectorEnv(VectorEnv[Any, Any, Any]):
 
     def _begin(self, rows: Array, sample: Mapping[str, Array] | None = None) -> Any:
         seeds = [self._seed(int(self._root[i]), int(self._episode[i]), int(i)) for i in rows]
-        observation = self.episodes.begin(rows, seeds, sample)
+        varied = draw_variations(self._vary, self.episodes, seeds)
+        observation = self.episodes.begin(rows, seeds, sample, varied)
         self._episode[rows] += self._stride
         return self.observer(observation, rows)
 

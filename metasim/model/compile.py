@@ -30,6 +30,7 @@ from metasim.model.assets import locate
 from metasim.model.info import model_info
 from metasim.model.mesh import add_mesh, load_mesh
 from metasim.model.model import Model, compile_spec, model_digest
+from metasim.model.pieces import UNTOUCHED, add_pieces
 from metasim.model.robots import ROBOTS
 from metasim.model.sensors import add_sensors
 from metasim.model.urdf import spec_from_urdf
@@ -162,6 +163,7 @@ def _add_drive(spec: mujoco.MjSpec, drive: Drive, joints: tuple[str, ...], actua
         if name in actuated:
             raise InvalidModel(f"joint {name!r} already has an actuator in its file; leave it out of Drive.joints")
         joint = spec.joint(name)
+        joint.armature = joint.armature if drive.armature is None else drive.armature
         limit = drive.effort_limit
         if limit is None and np.any(np.asarray(joint.actfrcrange)):
             limit = float(np.max(np.abs(joint.actfrcrange)))
@@ -188,10 +190,31 @@ def _add_object(spec: mujoco.MjSpec, name: str, item: Body | Asset) -> None:
     body = spec.worldbody.add_body(name=name, pos=list(item.pos), quat=list(item.quat))
     if not item.fixed:
         body.add_freejoint(name=name)
+    if isinstance(item, Mesh) and item.solid != "hull":
+        return add_pieces(spec, body, name, item, _contact(item))
     shape = _shape(spec, name, item)
-    contact = {} if item.collides else {"contype": 0, "conaffinity": 0}
     mass = {"mass": item.mass_kg} if item.mass_kg is not None else {"density": item.density}
-    body.add_geom(name=name, friction=list(item.friction), rgba=list(item.rgba), **shape, **contact, **mass)
+    body.add_geom(name=name, rgba=list(item.rgba), **shape, **_contact(item), **mass)
+    if spec.compiler.inertiagrouprange[0] > 0:  # the base scene's file has other geoms decide on masses
+        _set_inertia(body, name, item, mass)
+
+
+def _set_inertia(body: mujoco.MjsBody, name: str, item: Body, mass: dict[str, float]) -> None:
+    """Give a body of one geom the mass and inertia that it would have in a scene of its own."""
+    alone = mujoco.MjSpec()
+    alone.worldbody.add_body(name=name).add_geom(**_shape(alone, name, item), **mass)
+    m = compile_spec(alone)
+    body.explicitinertial, body.mass, body.inertia = True, float(m.body_mass[1]), m.body_inertia[1]
+    body.ipos, body.iquat = m.body_ipos[1], m.body_iquat[1]
+
+
+def _contact(item: Body) -> dict[str, Any]:
+    contact: dict[str, Any] = {"friction": list(item.friction)}
+    if not item.collides:
+        contact |= UNTOUCHED
+    if item.stiff:
+        contact |= {"solref": [0.006, 1.0], "solimp": [0.97, 0.99, 0.001, 0.5, 2.0], "priority": 1}
+    return contact
 
 
 def _shape(spec: mujoco.MjSpec, name: str, item: Body) -> dict[str, Any]:
@@ -206,7 +229,7 @@ def _shape(spec: mujoco.MjSpec, name: str, item: Body) -> dict[str, Any]:
         case Capsule(radius_m=radius, length_m=length):
             return {"type": geom.mjGEOM_CAPSULE, "size": [radius, length / 2, 0]}
         case Mesh(path=path, scale=scale):
-            add_mesh(spec, name, load_mesh(path, scale))
+            add_mesh(spec, name, load_mesh(locate(path), scale))
             return {"type": geom.mjGEOM_MESH, "meshname": name}
         case _:
             raise InvalidModel(

@@ -53,11 +53,15 @@ class Axis(ABC):
 
 
 class SceneAxis(Axis):
-    """An axis whose values each need a model of their own; :meth:`sample` returns one of few values."""
+    """An axis whose values each need a model of their own; what :meth:`key` leaves of them is one of few."""
+
+    def key(self, value: Json) -> Json:
+        """Return the part of a value that the scene depends on, and that :meth:`scene` gets; by default all of it."""
+        return value
 
     @abstractmethod
     def scene(self, scene: Scene, task: type[Task], value: Json) -> Scene:
-        """Return the scene with the value in effect."""
+        """Return the scene with the value, of which it gets the :meth:`key`, in effect."""
 
     def start(self, task: type[Task], info: ModelInfo, value: Sequence[Json]) -> Start:
         """Return what else is set when episodes begin, for values of ``n`` worlds; by default nothing."""

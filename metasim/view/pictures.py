@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from metasim.core.errors import InvalidConfig, UnsupportedFeature
+from metasim.core.rendering import RENDERERS, UnsupportedLooks
 from metasim.envs import Episodes
 
 Array = Any
@@ -73,18 +74,21 @@ def picture(
     if width < 1 or height < 1:
         raise InvalidConfig(f"size must be two positive numbers of pixels, got {size!r}")
     rows = np.array([world])
-    renderer = f"the renderer of the {backend.name} backend"
-    images = None
+    look = episodes.looks[world]
+    renderer = RENDERERS[look.renderer or "mujoco"].words if look else f"the renderer of the {backend.name} backend"
+    rgb = None
     if backend.name not in _refusals:
         try:
             with warnings.catch_warnings(action="ignore"):  # GLFW's about the display that is not there
-                images = backend.render(camera, width=width, height=height, worlds=rows)
+                rgb = episodes.render(camera, height, width, rows)[0]
+        except UnsupportedLooks:
+            raise
         except UnsupportedFeature as refusal:
             _refusals[backend.name] = str(refusal)
-    if images is None:
-        images = _software(episodes, camera, width, height, rows, _refusals[backend.name])
+    if rgb is None:
+        rgb = _software(episodes, camera, width, height, rows, _refusals[backend.name]).rgb[0]
         renderer = SOFTWARE_NAME
-    rgb = np.asarray(images.rgb[0])
+    rgb = np.asarray(rgb)
     if upright and hangs(episodes.model, index):
         rgb = rgb[::-1, ::-1]
     return Picture(rgb=np.ascontiguousarray(rgb), camera=camera, renderer=renderer)
@@ -155,17 +159,11 @@ def _software(episodes: Episodes, camera: str, width: int, height: int, rows: Ar
     except ImportError as missing:
         raise UnsupportedFeature(f"{refusal}; and that one is not there: {missing}") from missing
     if episodes not in _fallbacks:
-        _fallbacks[episodes] = drawer = getattr(module, SOFTWARE[1])(episodes.model)
+        drawer = getattr(module, SOFTWARE[1])(episodes.model, episodes.task.surfaces)
+        _fallbacks[episodes] = drawer
         weakref.finalize(episodes, drawer.close)
-    backend, info = episodes.backend, episodes.model.info
-    own: dict[str, Array] = {}
-    if "parameters" in backend.capabilities:
-        for parameter, names in (("body_pos", info.bodies), ("body_quat", info.bodies), ("site_pos", info.sites)):
-            values = [backend.get_parameter(parameter, name)[rows] for name in names]
-            own[parameter] = np.stack(values, axis=1) if values else None
-    targets = backend.targets
-    coordinates = backend.state.qpos[rows], targets.mocap_pos[rows], targets.mocap_quat[rows]
-    return _fallbacks[episodes].render(*coordinates, camera, width, height, ("rgb",), **own)
+    places = episodes.backend.places(rows)
+    return _fallbacks[episodes].render(places, camera, width, height, looks=[episodes.looks[int(i)] for i in rows])
 
 
 def _checked(rgb: Array) -> Array:

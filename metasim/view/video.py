@@ -6,7 +6,7 @@ import io
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ import numpy as np
 from metasim.core.errors import EngineFailure, InvalidConfig, MissingDependency
 from metasim.core.policy import POLICIES
 from metasim.core.seeding import EpisodeSeed
+from metasim.core.task import TASKS
 from metasim.envs import Episodes
 from metasim.envs.showing import show_factors
+from metasim.envs.varying import check_vary, planned
 from metasim.view.pictures import picture
 
 Array = Any
@@ -56,6 +58,7 @@ def record(
     *,
     episode: int = 0,
     split: str = "train",
+    vary: Mapping[str, str] | None = None,
     camera: str = "",
     size: tuple[int, int] = (256, 256),
     fps: float = FPS,
@@ -72,6 +75,7 @@ def record(
         seed: Root seed.
         episode: Index of the episode under that seed.
         split: ``"train"`` or ``"test"`` ranges of the factors.
+        vary: Axis of variation to ``"train"`` or ``"test"``; nothing varied if not given.
         camera: Name of the camera; empty for the task's.
         size: Width and height in pixels.
         fps: Frames per second wanted; the nearest that is a whole number of steps is taken.
@@ -81,15 +85,14 @@ def record(
     """
     if not fps > 0:
         raise InvalidConfig(f"fps must be positive, got {fps!r}")
-    episodes = Episodes(task, backend, 1, horizon=horizon)
+    row, seeds = np.arange(1), [EpisodeSeed(root=seed, task=task, episode=episode, split=split)]
+    check_vary(vary or {}, TASKS[task], backend)
+    (part,) = planned(TASKS[task], vary or {}, seeds)
+    episodes = Episodes(part.task, backend, 1, horizon=horizon)
     try:
         stride = max(1, round(1.0 / (fps * episodes.control_period_s)))
-        row, seeds = (
-            np.arange(1),
-            [EpisodeSeed(root=seed, task=episodes.task.id, episode=episode, split=split)],
-        )
         actor = POLICIES[policy](episodes.task, 1)
-        observation = episodes.begin(row, seeds)
+        observation = episodes.begin(row, seeds, variations=part.variations)
         actor.reset(row, seeds)
         show_factors(actor, episodes, row, seeds)
         first = picture(episodes, camera, size)

@@ -159,6 +159,7 @@ class MetaWorldTask(Task):
     control = MocapDelta(low=HAND_LOW_M, high=HAND_HIGH_M, grip=GRIP)
     substeps = 5
     camera = "corner2"
+    surfaces = {"table": ("tablelink",), "floor": ("floor",), "wall": ("RetainingWall",)}
     hand_init: ClassVar[tuple[float, float, float]]
     tcp_init: ClassVar[tuple[float, float, float]]
     position: ClassVar[Source]

@@ -32,6 +32,8 @@ MIDDLE, MIDDLE_TCP = (0.0, 0.6, 0.2), (0.00428573, 0.6014887, 0.15018928)
 BACK, BACK_TCP = (0.0, 0.4, 0.2), (0.00440750, 0.40027054, 0.15074049)
 LEFT, LEFT_TCP = (-0.5, 0.6, 0.2), (-0.49921476, 0.60397523, 0.15057268)
 TCP = {MIDDLE: MIDDLE_TCP, BACK: BACK_TCP, LEFT: LEFT_TCP}
+RIMLESS = "sawyer_table_with_hole"
+"""The scene whose table has no rim, which elsewhere is the surface called wall."""
 REACHED = 10.0
 """What a reward is where its goal is reached."""
 
@@ -81,6 +83,7 @@ def task(
     declared = ARM.merge(reads or Reads())
     for source in (position, quaternion, second, second_quaternion):
         declared = declared.merge(source.reads) if source else declared
+    surfaces = {k: v for k, v in MetaWorldTask.surfaces.items() if xml != RIMLESS or k != "wall"}
     return register(
         f"metaworld/{name}-v3",
         instruction=instruction,
@@ -95,6 +98,7 @@ def task(
         second=second,
         second_quaternion=second_quaternion,
         reads=declared,
+        surfaces=surfaces,
         expert=staticmethod(EXPERTS[name]) if name in EXPERTS else None,
     )
 

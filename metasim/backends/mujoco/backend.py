@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 from mujoco import batch
 
-from metasim.backends.mujoco import camera as cameras
 from metasim.backends.mujoco import parameters, state
+from metasim.backends.mujoco.camera import Camera
 from metasim.backends.mujoco.fields import Fields
 from metasim.core.backend import Backend, Images, Start, Targets, finite_rows, world_rows
 from metasim.core.errors import NotReady
 from metasim.core.model import ModelInfo
+from metasim.core.rendering import Places
 from metasim.core.state import State
 from metasim.model import Model
 
@@ -92,7 +93,7 @@ class MujocoBackend(Backend):
         self._state, self._targets, self._contacts = state.views(b, model, self._fields.values)
         self._contact_sensors = state.contact_sensors(b, model)
         self._diverged = b.warning[:, state.DIVERGED, 1]
-        self._camera: cameras.Camera | None = None
+        self._camera: Camera | None = None
         state.write_home(b, model.info)
         self.forward()
         self._initial = self.snapshot(np.zeros(1, np.int64))
@@ -205,16 +206,21 @@ class MujocoBackend(Backend):
         worlds: Array | None = None,
     ) -> Images:
         """Return pictures."""
-        b, rows = self._ready(), world_rows(worlds, self.num_worlds)
+        self._ready()
+        rows = world_rows(worlds, self.num_worlds)
         if self._camera is None:
-            self._camera = cameras.Camera(self._model)
-        return self._camera.render(
-            [b.get_data(int(i)) for i in rows],
-            [b.get_model(int(i)) for i in rows],
-            camera,
-            width,
-            height,
-            modes,
+            self._camera = Camera(self._model, fine=True)
+        return self._camera.render(self.places(rows), camera, width, height, modes)
+
+    def places(self, worlds: Array | None = None) -> Places:
+        """Return where everything is."""
+        b, rows = self._ready(), world_rows(worlds, self.num_worlds)
+        own = {name: b.expanded(name) for name in ("body_pos", "body_quat", "site_pos")}
+        return Places(
+            qpos=b.qpos[rows],
+            mocap_pos=self._targets.mocap_pos[rows],
+            mocap_quat=self._targets.mocap_quat[rows],
+            **{name: None if values is None else values[rows] for name, values in own.items()},
         )
 
     def _ready(self) -> batch.Batch:

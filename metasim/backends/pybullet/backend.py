@@ -33,6 +33,7 @@ from metasim.backends.pybullet.worlds import Job
 from metasim.core.backend import Backend, Images, Start, Targets, finite_rows, world_rows
 from metasim.core.errors import InvalidState, NotReady
 from metasim.core.model import ModelInfo
+from metasim.core.rendering import Places
 from metasim.core.state import State
 from metasim.model import Model
 from metasim.model.parameters import index
@@ -204,14 +205,19 @@ class PybulletBackend(Backend):
         worlds: Array | None = None,
     ) -> Images:
         """Return pictures, drawn by the software renderer."""
-        pool, rows = self._ready(), world_rows(worlds, self.num_worlds)
+        self._ready()
+        rows = world_rows(worlds, self.num_worlds)
         if self._camera is None:
             self._camera = SoftwareCamera(self._model)
-        places = [np.concatenate(part) for part in zip(*pool.call_rows("places", rows), strict=True)]
-        own = dict(zip(("body_pos", "body_quat", "site_pos"), places, strict=True))
+        return self._camera.render(self.places(rows), camera, width, height, modes)
+
+    def places(self, worlds: Array | None = None) -> Places:
+        """Return where everything is."""
+        pool, rows = self._ready(), world_rows(worlds, self.num_worlds)
+        found = [np.concatenate(part) for part in zip(*pool.call_rows("places", rows), strict=True)]
+        own = dict(zip(("body_pos", "body_quat", "site_pos"), found, strict=True))
         s = pool.shared
-        coordinates = s.qpos[rows], s.mocap_pos[rows], s.mocap_quat[rows]
-        return self._camera.render(*coordinates, camera, width, height, modes, **own)
+        return Places(qpos=s.qpos[rows], mocap_pos=s.mocap_pos[rows], mocap_quat=s.mocap_quat[rows], **own)
 
     def _ready(self) -> Pool:
         if self._pool is None:

@@ -6,7 +6,7 @@ material's colour (a texture's mean, for it has no textures of ours), opaque. Po
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mujoco
@@ -17,11 +17,13 @@ import trimesh
 from metasim.backends.pybullet.shapes import mesh_vertices
 from metasim.core.backend import Images
 from metasim.core.errors import EngineFailure, InvalidConfig
+from metasim.core.looks import LightLook, Looks
+from metasim.core.rendering import Places, Renderer, UnsupportedLooks, blank, check_looks, check_request, moved_camera
 from metasim.core.rotation import quat_from_matrix
 from metasim.model import Model
+from metasim.model.surfaces import surface_geoms
 
 Array = Any
-MODES = ("rgb", "depth", "segmentation")
 _SHOWN_GROUPS = 3
 _MOST_CORNERS, _MOST_INDICES = 131_072, 524_288  # of one mesh in Bullet
 _PLANE_M, _PLANE_THICKNESS_M = 20.0, 0.1
@@ -31,23 +33,32 @@ _SKY = np.array([176, 190, 204], np.uint8)
 _SKY.setflags(write=False)
 
 
-def check_modes(modes: Sequence[str], width: int, height: int) -> None:
-    """Raise InvalidConfig for an unknown mode or a size that is not positive."""
-    unknown = [m for m in modes if m not in MODES]
-    if unknown or not modes:
-        raise InvalidConfig(f"modes must be some of {list(MODES)}, got {list(modes)}")
-    if width < 1 or height < 1:
-        raise InvalidConfig(f"width and height must be positive, got {width} x {height}")
-
-
-class SoftwareCamera:
+class SoftwareCamera(Renderer):
     """Draws worlds of one model; needs nothing but a CPU.
+
+    Its light comes from far away, so that only the first light's direction counts; it shows neither textures nor
+    reflection.
 
     Args:
         model: The model whose visual geometry is drawn.
+        surfaces: Surface to names of geoms or bodies.
+        fine: Nothing that this renderer knows of.
+        settings: None.
     """
 
-    def __init__(self, model: Model) -> None:
+    name = "pybullet"
+    words = "PyBullet's software renderer"
+
+    def __init__(
+        self,
+        model: Model,
+        surfaces: Mapping[str, Sequence[str]] | None = None,
+        *,
+        fine: bool = False,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        if settings:
+            raise InvalidConfig(f"PyBullet's renderer has no settings, got {dict(settings)!r}")
         self._info, self._visual = model.info, model.visual
         self._data = mujoco.MjData(self._visual)
         self._client = p.connect(p.DIRECT)
@@ -60,6 +71,9 @@ class SoftwareCamera:
         self._geoms, self._sites = np.array(geoms, int), np.array(sites, int)
         drawn = [self._add_geom(g) for g in geoms] + [self._add_site(s) for s in sites]
         bodies = [int(m.geom_bodyid[g]) for g in geoms] + [_SITE] * len(sites)
+        self._body_id, self._tinted = dict(zip(geoms, drawn, strict=False)), set[int]()
+        self._surfaces = dict(surfaces or {})
+        self._surface_geoms = {name: surface_geoms(m, parts) for name, parts in self._surfaces.items()}
         self._drawn, self._poses = drawn, np.full((len(drawn), 7), np.nan)
         self._body_of = np.full(max(drawn, default=0) + 2, _SITE, np.int32)
         self._body_of[drawn] = bodies
@@ -67,49 +81,28 @@ class SoftwareCamera:
 
     def render(
         self,
-        qpos: Array,
-        mocap_pos: Array,
-        mocap_quat: Array,
+        places: Places,
         camera: str,
         width: int,
         height: int,
-        modes: Sequence[str],
-        *,
-        body_pos: Array = None,
-        body_quat: Array = None,
-        site_pos: Array = None,
+        modes: Sequence[str] = ("rgb",),
+        looks: Sequence[Looks | None] | None = None,
     ) -> Images:
-        """Return pictures of n worlds.
-
-        Args:
-            qpos: ``(n, nq)`` coordinates.
-            mocap_pos: ``(n, M, 3)``.
-            mocap_quat: ``(n, M, 4)``.
-            camera: Name of the camera.
-            width: Pixels.
-            height: Pixels.
-            modes: Some of ``"rgb"``, ``"depth"``, ``"segmentation"``.
-            body_pos: ``(n, nbody, 3)`` where worlds have their own.
-            body_quat: ``(n, nbody, 4)`` likewise.
-            site_pos: ``(n, nsite, 3)`` likewise.
-
-        Raises:
-            UnknownName: For a camera that is not there.
-            InvalidConfig: For an unknown mode or a size that is not positive.
-        """
-        check_modes(modes, width, height)
-        index = self._info.index("camera", camera)
-        own = {"body_pos": body_pos, "body_quat": body_quat, "site_pos": site_pos}
-        pictures: dict[str, list[Array]] = {mode: [] for mode in modes}
-        for i in range(len(qpos)):
-            for name, values in own.items():
-                getattr(self._visual, name)[:] = self._own[name] if values is None else values[i]
-            self._pose(qpos[i], mocap_pos[i], mocap_quat[i])
-            for mode, picture in self._draw(index, width, height, modes).items():
-                pictures[mode].append(picture)
-        empty = {"rgb": ((3,), np.uint8), "depth": ((), np.float32), "segmentation": ((), np.int32)}
-        blank = {mode: np.zeros((0, height, width, *empty[mode][0]), empty[mode][1]) for mode in modes}
-        return Images(**{mode: np.stack(found) if found else blank[mode] for mode, found in pictures.items()})
+        """Return pictures of worlds."""
+        check_request(modes, width, height)
+        index, count = self._info.index("camera", camera), len(places.qpos)
+        worn = [look or Looks() for look in (looks or [None] * count)]
+        for look in worn:
+            self._check(look)
+        pictures = blank(modes, count, height, width)
+        for i, look in enumerate(worn):
+            for name, values in places.own(i).items():
+                getattr(self._visual, name)[:] = self._own[name] if values is None else values
+            self._pose(places.qpos[i], places.mocap_pos[i], places.mocap_quat[i])
+            self._tint(look)
+            for mode, picture in self._draw(index, width, height, modes, look).items():
+                pictures[mode][i] = picture
+        return Images(**pictures)
 
     def close(self) -> None:
         """Free the renderer; may be called twice."""
@@ -132,27 +125,53 @@ class SoftwareCamera:
             p.resetBasePositionAndOrientation(self._drawn[k], (x, y, z), (qx, qy, qz, qw), physicsClientId=self._client)
         self._poses = poses
 
-    def _draw(self, camera: int, width: int, height: int, modes: Sequence[str]) -> dict[str, Array]:
+    def _check(self, looks: Looks) -> None:
+        """Refuse what this renderer cannot show."""
+        check_looks(looks, self._surfaces, self._visual.nlight)
+        light, here = looks.light, "PyBullet's renderer"
+        textures = sorted({m.texture for m in looks.materials.values() if m.texture})
+        if textures:
+            raise UnsupportedLooks(f"axis 'materials': {here} has no textures such as {textures[0]!r}, only tints")
+        if looks.reflection is not None:
+            raise UnsupportedLooks(f"axis 'reflection': {here} shows no reflection; draw with renderer 'mujoco'")
+        if light is not None and light.position is not None and light.direction is None:
+            raise UnsupportedLooks(f"axis 'light': the light of {here} is far away; give its direction, too")
+
+    def _tint(self, looks: Looks) -> None:
+        """Colour the surfaces; a colour is set when it is another one than before."""
+        wanted = {g: (*look.tint, 1.0) for name, look in looks.materials.items() for g in self._surface_geoms[name]}
+        for g in sorted(wanted.keys() | self._tinted):
+            if g in self._body_id:
+                rgba = wanted.get(g) or [*_geom_colour(self._visual, g)[:3].tolist(), 1.0]
+                p.changeVisualShape(self._body_id[g], -1, rgbaColor=rgba, physicsClientId=self._client)
+        self._tinted = set(wanted)
+
+    def _draw(self, camera: int, width: int, height: int, modes: Sequence[str], looks: Looks) -> dict[str, Array]:
         m, d = self._visual, self._data
         near, far = (float(v * m.stat.extent) for v in (m.vis.map.znear, m.vis.map.zfar))
-        rotation, pos = d.cam_xmat[camera].reshape(3, 3), d.cam_xpos[camera]
+        rotation, pos, fov = d.cam_xmat[camera].reshape(3, 3), d.cam_xpos[camera], float(np.radians(m.cam_fovy[camera]))
+        if looks.camera is not None:
+            pos, rotation, fov = moved_camera(pos, rotation, fov, looks.camera)
+        light = looks.light or LightLook()
+        shining = (
+            self._light() if light.direction is None else np.asarray(light.direction) / np.linalg.norm(light.direction)
+        )
         view = np.eye(4)
         view[:3, :3], view[:3, 3] = rotation.T, -rotation.T @ pos
-        projection = list(p.computeProjectionMatrixFOV(float(m.cam_fovy[camera]), width / height, near, far))
+        projection = list(p.computeProjectionMatrixFOV(float(np.degrees(fov)), width / height, near, far))
         projection[8], projection[9] = 1.0 / width, 1.0 / height  # it samples pixels at their corner
         _, _, rgba, depth, segmentation = p.getCameraImage(
             width,
             height,
             viewMatrix=view.T.ravel().tolist(),
             projectionMatrix=projection,
-            lightDirection=(
-                rotation[:, 2] - self._light()
-            ).tolist(),  # towards the light: half headlight, half the scene's
+            lightDirection=(rotation[:, 2] - shining).tolist(),  # towards it: half headlight, half the scene's
+            lightColor=light.colour,
             lightDistance=2.0 * float(m.stat.extent),
             shadow=0,
-            lightAmbientCoeff=0.5,
-            lightDiffuseCoeff=0.6,
-            lightSpecularCoeff=0.15,
+            lightAmbientCoeff=0.5 if light.ambient is None else light.ambient,
+            lightDiffuseCoeff=0.6 * light.strength,
+            lightSpecularCoeff=0.15 * light.strength,
             renderer=p.ER_TINY_RENDERER,
             flags=0 if "segmentation" in modes else p.ER_NO_SEGMENTATION_MASK,
             physicsClientId=self._client,

@@ -1,0 +1,212 @@
+"""An episode's variation, axis name to value, put into effect: the scene, the start, the steps, the pictures."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from metasim.core.backend import Backend, Start
+from metasim.core.errors import InvalidConfig, UnsupportedFeature
+from metasim.core.model import ModelInfo
+from metasim.core.seeding import EpisodeSeed
+from metasim.core.task import Task
+from metasim.randomize.axis import AXES, Channel, LooksAxis, SceneAxis, StartAxis, StepAxis
+
+Array = Any
+Json = Any
+Variation = Mapping[str, Json]
+
+
+def scene_key(variation: Variation | None) -> str:
+    """Return what episodes must have in common to run in the same model; empty where the task's own scene does."""
+    found = {
+        name: axis.key((variation or {})[name]) for name, axis in _ordered(variation) if isinstance(axis, SceneAxis)
+    }
+    return json.dumps(found, sort_keys=True) if found else ""
+
+
+def varied_task(task: type[Task], variation: Variation | None) -> type[Task]:
+    """Return the task with the scene that a variation asks for; the task itself where it asks for none.
+
+    Its id is the same. Equal scenes give the same class.
+    """
+    key, plain = scene_key(variation), unvaried(task)
+    return _varied(plain, key) if key else plain
+
+
+def unvaried(task: type[Task]) -> type[Task]:
+    """Return the task as it is registered, for one of :func:`varied_task`."""
+    return getattr(task, "unvaried", task)
+
+
+@functools.lru_cache(maxsize=256)
+def _varied(task: type[Task], key: str) -> type[Task]:
+    scene, values = task.scene, json.loads(key)
+    for name, axis in _ordered(values):
+        assert isinstance(axis, SceneAxis)
+        scene = axis.scene(scene, task, values[name])
+    body = {"scene": scene, "scene_key": key, "unvaried": task, "__doc__": task.__doc__, "__module__": task.__module__}
+    return type(task.__name__, (task,), body)
+
+
+def looks_of(variation: Variation | None) -> dict[str, Json]:
+    """Return what pictures of an episode show otherwise, as JSON of ``metasim.core.looks.Looks``; empty for nothing."""
+    looks: dict[str, Json] = {}
+    for name, axis in _ordered(variation):
+        if isinstance(axis, LooksAxis):
+            looks |= axis.looks((variation or {})[name])
+    return looks
+
+
+def refuse(task: type[Task], backend: str, variations: Sequence[Variation | None]) -> None:
+    """Refuse variations that a task, an engine, or the model they would run in cannot have.
+
+    Raises:
+        UnknownName: For an axis that is not registered.
+        UnsupportedFeature: If the axis says so, with its reason.
+        InvalidConfig: If the scene of the task is not the one that the variation asks for.
+    """
+    plain = unvaried(task)
+    for name in dict.fromkeys(name for variation in variations for name in variation or ()):
+        reason = _reason(name, plain, backend)
+        if reason:
+            raise UnsupportedFeature(f"axis {name!r} cannot vary {task.id} in {backend}: {reason}")
+    mine = getattr(task, "scene_key", "")
+    for variation in variations:
+        key = scene_key(variation)
+        if key != mine:
+            raise InvalidConfig(
+                f"these worlds of {task.id} have the scene {mine or 'of the task'}, and a variation asks for"
+                f" {key or 'the task as it is'}; make others with varied_task(task, variation)"
+            )
+
+
+@functools.lru_cache(maxsize=1024)
+def _reason(name: str, task: type[Task], backend: str) -> str:
+    return AXES[name].refuse(task, backend)
+
+
+def starts(
+    task: Task, info: ModelInfo, start: Start, variations: Sequence[Variation | None]
+) -> list[tuple[Array, Start]]:
+    """Return where ``n`` worlds start, the task's own ``start`` varied, as parts that are written one by one.
+
+    Returns:
+        Rows ``(k,)`` among the ``n``, and their start; one part for each set of axes that occurs.
+    """
+    plain = unvaried(type(task))
+    parts: dict[tuple[str, ...], list[int]] = {}
+    for i, variation in enumerate(variations):
+        axes = tuple(name for name, axis in _ordered(variation) if isinstance(axis, (SceneAxis, StartAxis)))
+        parts.setdefault(axes, []).append(i)
+    found: list[tuple[Array, Start]] = []
+    for axes, rows in parts.items():
+        part = start if len(parts) == 1 else _taken(start, np.array(rows), len(variations))
+        for name in axes:
+            axis: Any = AXES[name]
+            part = _joined(part, axis.start(plain, info, [(variations[i] or {})[name] for i in rows]))
+        found.append((np.array(rows), part))
+    return found
+
+
+def _taken(start: Start, rows: Array, n: int) -> Start:
+    def take(named: Mapping[Any, Array]) -> dict[Any, Array]:
+        arrays = {name: np.asarray(value) for name, value in named.items()}
+        return {name: a[rows] if a.ndim and len(a) == n else a for name, a in arrays.items()}
+
+    names = ("joints", "velocities", "bodies", "sites", "parameters", "scales")
+    return Start(**{name: take(getattr(start, name)) for name in names})
+
+
+def _joined(base: Start, more: Start) -> Start:
+    """Return one start of two: scales are multiplied, what else the second says replaces what the first does."""
+    parameters, scales = {**base.parameters, **more.parameters}, dict(base.scales)
+    for key, factor in more.scales.items():
+        where = parameters if key in parameters else scales
+        own = np.asarray(where.get(key, 1.0))
+        where[key] = own * (factor[:, None] if own.ndim == 2 else factor)
+    return Start(
+        joints={**base.joints, **more.joints},
+        velocities={**base.velocities, **more.velocities},
+        bodies={**base.bodies, **more.bodies},
+        sites={**base.sites, **more.sites},
+        parameters=parameters,
+        scales=scales,
+    )
+
+
+class Channels:
+    """All that stands between a policy and N worlds, in the order of :data:`AXES`.
+
+    Args:
+        task: The task.
+        info: Of the model.
+        num_worlds: N.
+        action_size: A.
+    """
+
+    def __init__(self, task: type[Task], info: ModelInfo, num_worlds: int, action_size: int) -> None:
+        self._shape = (unvaried(task), info, num_worlds, action_size)
+        self._channels: dict[str, Channel] = {}
+        self._active: dict[str, Array] = {}
+
+    def begin(self, rows: Array, seeds: Sequence[EpisodeSeed], variations: Sequence[Variation | None]) -> bool:
+        """Begin episodes in worlds ``rows`` ``(n,)`` and tell whether anything now happens at steps."""
+        wanted = {n for v in variations for n, axis in _ordered(v) if isinstance(axis, StepAxis)}
+        if wanted - self._channels.keys():
+            self._open(wanted | self._channels.keys())
+        for name, channel in self._channels.items():
+            values = [(v or {}).get(name) for v in variations]
+            channel.begin(rows, values, seeds)
+            self._active[name][rows] = [value is not None for value in values]
+        self._channels = {n: c for n, c in self._channels.items() if self._active[n].any()}
+        return bool(self._channels)
+
+    def act(self, action: Array) -> Array:
+        """Return the actions ``(N, A)`` that the worlds get instead of ``action``."""
+        for channel in self._channels.values():
+            action = channel.act(action)
+        return action
+
+    def push(self, backend: Backend) -> None:
+        """Apply forces before the engine's next step."""
+        for channel in self._channels.values():
+            channel.push(backend)
+
+    def snapshot(self) -> dict[str, Json]:
+        """Return an exact copy of what they remember."""
+        return {n: (self._active[n].copy(), c.snapshot()) for n, c in self._channels.items()}
+
+    def restore(self, snapshot: Mapping[str, Json]) -> bool:
+        """Put their memory back and tell whether anything happens at steps."""
+        self._channels = {}
+        self._open(snapshot)
+        for name, (active, memory) in snapshot.items():
+            self._active[name][:] = active
+            self._channels[name].restore(memory)
+        return bool(self._channels)
+
+    def _open(self, names: Any) -> None:
+        task, info, n, actions = self._shape
+        opened: dict[str, Channel] = {}
+        for name in (name for name in AXES if name in names):
+            if name in self._channels:
+                opened[name] = self._channels[name]
+                continue
+            axis: Any = AXES[name]
+            opened[name], self._active[name] = axis.channel(task, info, n, actions), np.zeros(n, bool)
+        self._channels = opened
+
+
+def _ordered(variation: Variation | None) -> list[tuple[str, Any]]:
+    """Return a variation's axes in the order of :data:`AXES`."""
+    if not variation:
+        return []
+    for name in variation:
+        if name not in AXES:
+            AXES[name]  # raises UnknownName, with the nearest names
+    return [(name, AXES[name]) for name in AXES if name in variation]
