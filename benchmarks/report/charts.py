@@ -12,11 +12,12 @@ DARK = 0.6  # share from which a cell of a heat map is so dark that its text is 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A cell of a heat map: a share in [0, 1], what it says, and what it says when pointed at."""
+    """A cell of a heat map: a share in [0, 1], what it says, below that in small, and what it says when pointed at."""
 
     value: float
     text: str
     tip: str
+    below: str = ""
 
     @property
     def dark(self) -> bool:

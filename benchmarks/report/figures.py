@@ -19,6 +19,7 @@ from metasim.benchmarks.tables import FORMATS, records_table
 Arm = tuple[str, str]  # engine, policy
 THRESHOLDS = np.linspace(0.0, 1.0, 101)
 MEAN = "mean of the tasks"
+ALONE = "one axis at a time"
 MOST_DUELS, DUEL_RESAMPLES = 6, 2000  # in an engine; more would be a page of their own
 FEWEST_TASKS = 3  # for curves over tasks to say something
 
@@ -85,7 +86,7 @@ def _grouped(table: Mapping[Condition, tuple[Cell | None, ...]]) -> tuple[HeatRo
 
 
 def _kind(condition: Condition) -> str:
-    return condition.factor or "levels"
+    return (condition.factor if condition.value is not None else ALONE) if condition.factor else "levels"
 
 
 def profiles(rows: Sequence[Row], arms: Mapping[Arm, str], base: Condition) -> list[Chart]:
@@ -187,7 +188,8 @@ def _cell(row: Row | None, arm: str) -> Cell | None:
     rate = row.success_any
     where = ", ".join([row.task, arm, *([row.condition.label] if row.condition != Condition() else [])])
     tip = f"{where}: {rate.successes} of {rate.n} solved at any step, {statistics.format_rate(rate)}"
-    return Cell(value=rate.value, text=statistics.percent(rate.value), tip=tip)
+    ends = f"{100.0 * rate.low:.0f}–{100.0 * rate.high:.0f}"
+    return Cell(value=rate.value, text=statistics.percent(rate.value), tip=tip, below=ends)
 
 
 def _mean(found: Overall | None, arm: str) -> Cell | None:
@@ -195,7 +197,9 @@ def _mean(found: Overall | None, arm: str) -> Cell | None:
         return None
     where = ", ".join([arm, *([found.condition.label] if found.condition != Condition() else [])])
     tip = f"{where}: mean of {found.tasks} tasks {statistics.format_rate(found.success_any)}"
-    return Cell(value=found.success_any.value, text=statistics.percent(found.success_any.value), tip=tip)
+    mean = found.success_any
+    ends = f"{100.0 * mean.low:.0f}–{100.0 * mean.high:.0f}"
+    return Cell(value=mean.value, text=statistics.percent(mean.value), tip=tip, below=ends)
 
 
 def _is_number(value: Any) -> bool:

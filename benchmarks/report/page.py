@@ -129,7 +129,7 @@ def render(
         cards=[card for card in cards if card.name in tasks],
         featured=[card for card in cards if card.name not in tasks],
         comparisons=_comparisons(plain, arms, tasks),
-        **_figures(plain, rows, totals, arms, tasks, base),
+        **_figures(results, plain, rows, totals, arms, tasks, base),
         notes=[str(note) for note in notes],
         command=command,
         versions=versions if isinstance(versions, Mapping) else {},
@@ -145,6 +145,7 @@ def render(
 
 
 def _figures(
+    results: Results,
     plain: Results,
     rows: Sequence[statistics.Row],
     totals: Sequence[statistics.Overall],
@@ -153,18 +154,23 @@ def _figures(
     base: Condition,
 ) -> dict[str, Any]:
     """Return heat maps, curves and tables to paste."""
-    from metasim.benchmarks.report import figures
+    from metasim.benchmarks.report import drops, figures
 
     several = len({policy for _, policy in arms}) > 1
     named = {arm: " · ".join(arm) if several else arm[0] for arm in arms}
     heat: list[Heatmap] = figures.heat_maps(rows, totals, named, tasks, base)
     charts: list[Chart] = figures.curves(totals, named)
+    costs, across = drops.against_control(results, named), drops.across_engines(results, named)
+    more = [*drops.pasteable(costs, "Against the control"), *drops.pasteable(across, "Across engines")]
     return {
+        "drops": costs,
+        "across": across,
+        "refused": drops.not_applicable(results),
         "heat_maps": heat,
         "duels": figures.duels(plain, named),
         "profiles": figures.profiles(rows, named, base),
         "curves": charts,
-        "tables": figures.pasteable(rows, totals) if rows else [],
+        "tables": [*figures.pasteable(rows, totals), *more] if rows else [],
     }
 
 
