@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,12 @@ from metasim.core.errors import MetasimError, MissingDependency
 from metasim.work import write_atomically
 
 Array = Any
-SCHEMA = "metasim.policy/1"
+SCHEMA, SEEING_SCHEMA = SCHEMAS = "metasim.policy/1", "metasim.seeing-policy/1"
+"""Of files of policies that see numbers only, and of those that see pictures as well."""
 FILE = "policy.safetensors"
 """The file that is meant where a folder is given."""
 _LOG_DEVIATION = (-20.0, 2.0)  # the range that Stable-Baselines3's SAC keeps to
-_HEADER = "metasim"
+HEADER = "metasim"
 _ACTIVATIONS = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0.0)}
 
 
@@ -49,6 +50,8 @@ class PolicyInfo:
         steps: Environment steps it was trained for.
         versions: Package to version.
         shown: Factors of the episode whose values stand at the end of what it observes, in this order.
+        columns: Numbers of the columns of the observation that it sees; empty for all.
+        cameras: Camera to height and width of the pictures that it sees.
     """
 
     algorithm: str
@@ -63,6 +66,36 @@ class PolicyInfo:
     steps: int
     versions: Mapping[str, str]
     shown: tuple[str, ...] = ()
+    columns: tuple[int, ...] = ()
+    cameras: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+
+    @property
+    def seen_size(self) -> int:
+        """How many numbers of an observation it sees."""
+        return len(self.columns) or self.observation_size
+
+    def seen(self, observation: Array, mean: Array = None, deviation: Array = None) -> Array:
+        """Return the columns ``(N, S)`` that it sees of observations ``(N, D)``, normalised, float32.
+
+        Raises:
+            InvalidPolicy: For observations of another size.
+        """
+        x = np.asarray(observation)
+        if x.ndim != 2 or x.shape[1] != self.observation_size:
+            raise InvalidPolicy(f"the policy takes observations (N, {self.observation_size}), got {x.shape}")
+        if self.columns:
+            x = x[:, list(self.columns)]
+        if mean is not None:
+            x = np.clip((x - mean) / deviation, -self.clip_observation, self.clip_observation)
+        return x.astype(np.float32)
+
+    def header(self, schema: str, weights: Mapping[str, Array]) -> str:
+        """Return what stands in the head of a file: JSON, without what the policy does not use."""
+        said = {"schema": schema, "sha256": digest(weights), **asdict(self)}
+        for name in ("shown", "columns", "cameras"):
+            if not said[name]:
+                del said[name]  # so that policies without it keep the names they had before
+        return json.dumps(said, sort_keys=True, allow_nan=False)
 
 
 class Learned:
@@ -105,13 +138,7 @@ class Learned:
         Raises:
             InvalidPolicy: For observations of another size, or noise where its deviations are not known.
         """
-        x = np.asarray(observation)
-        if x.ndim != 2 or x.shape[1] != self.info.observation_size:
-            raise InvalidPolicy(f"the policy takes observations (N, {self.info.observation_size}), got {x.shape}")
-        if self._mean is not None:
-            limit = self.info.clip_observation
-            x = np.clip((x - self._mean) / self._deviation, -limit, limit)
-        x = hidden = x.astype(np.float32)
+        x = hidden = self.info.seen(observation, self._mean, self._deviation)
         for k, (weight, bias) in enumerate(self._layers):
             if k:
                 hidden = x = self._activation(x)
@@ -132,11 +159,8 @@ class Learned:
 
     def to_bytes(self) -> bytes:
         """Return the file; equal policies, equal bytes."""
-        header = {"schema": SCHEMA, "sha256": _digest(self.weights), **asdict(self.info)}
-        if not self.info.shown:
-            del header["shown"]  # policies that are shown nothing keep the names they had before
-        text = json.dumps(header, sort_keys=True, allow_nan=False)
-        return _safetensors("safetensors.numpy").save(self.weights, metadata={_HEADER: text})
+        text = self.info.header(SCHEMA, self.weights)
+        return safetensors("safetensors.numpy").save(self.weights, metadata={HEADER: text})
 
     def save(self, path: str | Path) -> Path:
         """Write the file, all or nothing."""
@@ -150,7 +174,7 @@ class Learned:
         return np.exp(np.clip(logarithm, *_LOG_DEVIATION))
 
     def _check(self) -> None:
-        info, size = self.info, self.info.observation_size
+        info, size = self.info, self.info.seen_size
         if info.activation not in _ACTIVATIONS:
             raise InvalidPolicy(f"activation must be one of {list(_ACTIVATIONS)}, got {info.activation!r}")
         for k, (weight, bias) in enumerate(self._layers):
@@ -160,27 +184,32 @@ class Learned:
         if not self._layers or size != info.action_size:
             raise InvalidPolicy(f"the last layer gives {size} numbers, the actions have {info.action_size}")
         shapes = {() if value is None else value.shape for value in (self._mean, self._deviation)}
-        if shapes not in ({()}, {(info.observation_size,)}):
-            raise InvalidPolicy(f"mean and deviation of observations must be ({info.observation_size},), got {shapes}")
+        if shapes not in ({()}, {(info.seen_size,)}):
+            raise InvalidPolicy(f"mean and deviation of observations must be ({info.seen_size},), got {shapes}")
         weight, bias = self._spread
         width = self._layers[-1][0].shape[1]
         if (bias is not None and bias.shape != (info.action_size,)) or (
             weight is not None and (bias is None or weight.shape != (info.action_size, width))
         ):
             raise InvalidPolicy(f"spread must have a bias ({info.action_size},) and a weight (.., {width}), if any")
-        odd = [name for name, value in self.weights.items() if not np.isfinite(value).all()]
-        if odd:
-            raise InvalidPolicy(f"{odd[0]} has values that are not finite")
+        check_finite(self.weights)
 
 
-def load_policy(path: str | Path) -> Learned:
-    """Read a policy from a file, or from the folder that a training wrote.
+def check_finite(weights: Mapping[str, Array]) -> None:
+    """Refuse weights that are not finite."""
+    odd = [name for name, value in weights.items() if not np.isfinite(value).all()]
+    if odd:
+        raise InvalidPolicy(f"{odd[0]} has values that are not finite")
+
+
+def load_policy(path: str | Path) -> Any:
+    """Read a policy, a :class:`Learned` or a ``Seeing``, from a file, or from the folder that a training wrote.
 
     Raises:
         InvalidPolicy: If there is none, or it is cut short, damaged, or of another kind.
     """
     file = policy_file(path)
-    library = _safetensors("safetensors")
+    library = safetensors("safetensors")
     try:
         with library.safe_open(file, framework="numpy") as opened:
             metadata = opened.metadata() or {}
@@ -188,19 +217,28 @@ def load_policy(path: str | Path) -> Learned:
     except library.SafetensorError as error:
         raise InvalidPolicy(f"{file} is damaged or no policy file ({error}); train it again") from error
     try:
-        header = json.loads(metadata[_HEADER])
-        schema, digest = header.pop("schema"), header.pop("sha256")
-        if schema != SCHEMA:
+        header = json.loads(metadata[HEADER])
+        schema, checksum = header.pop("schema"), header.pop("sha256")
+        if schema not in SCHEMAS:
             raise InvalidPolicy(f"{file}: expected {SCHEMA!r}, got {schema!r}")
-        if digest != _digest(weights):
+        if checksum != digest(weights):
             raise InvalidPolicy(f"{file} is damaged: its weights are not those that were saved; train it again")
-        header["shown"] = tuple(header.get("shown", ()))
-        return Learned(PolicyInfo(**header), weights)
+        for name in ("shown", "columns"):
+            header[name] = tuple(header.get(name, ()))
+        header["cameras"] = {camera: (int(h), int(w)) for camera, (h, w) in header.get("cameras", {}).items()}
+        info = PolicyInfo(**header)
+        return _seeing(info, weights) if schema == SEEING_SCHEMA else Learned(info, weights)
     except InvalidPolicy as error:
         raise InvalidPolicy(str(error) if str(file) in str(error) else f"{file}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         wanted = [f.name for f in fields(PolicyInfo)]
         raise InvalidPolicy(f"{file} has no header of a policy, which has {wanted}; see `metasim train`") from error
+
+
+def _seeing(info: Any, weights: Mapping[str, Array]) -> Any:
+    from metasim.policies.seeing import Seeing
+
+    return Seeing(info, weights)
 
 
 def policy_file(path: str | Path) -> Path:
@@ -215,13 +253,14 @@ def policy_file(path: str | Path) -> Path:
     return file
 
 
-def _digest(weights: Mapping[str, Array]) -> str:
-    digest = hashlib.sha256()
+def digest(weights: Mapping[str, Array]) -> str:
+    """Return a checksum of weights, with their names, types and shapes."""
+    found = hashlib.sha256()
     for name in sorted(weights):
         array = np.ascontiguousarray(weights[name])
-        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
+        found.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+        found.update(array.tobytes())
+    return found.hexdigest()
 
 
 def _dense(x: Array, weight: Array) -> Array:
@@ -229,7 +268,12 @@ def _dense(x: Array, weight: Array) -> Array:
     return np.einsum("ni,oi->no", x, weight)
 
 
-def _safetensors(module: str) -> Any:
+def safetensors(module: str) -> Any:
+    """Return a module of that library.
+
+    Raises:
+        MissingDependency: Without it.
+    """
     import importlib
 
     try:

@@ -22,6 +22,7 @@ from metasim.core.task import Task
 from metasim.envs import VectorTaskEnv
 from metasim.policies.learned import InvalidPolicy, Learned, load_policy, policy_file
 from metasim.policies.scripted import Draws
+from metasim.policies.seeing import Seeing
 
 Array = Any
 
@@ -37,16 +38,18 @@ class Actor:
 
     Attributes:
         shown: Factors of the episode that it has to be told: see :meth:`show`.
+        cameras: Camera to height and width of the pictures that it has to be shown: see :meth:`look`.
     """
 
-    def __init__(self, policy: Learned, name: str, num_worlds: int, noise: float = 0.0) -> None:
+    def __init__(self, policy: Learned | Seeing, name: str, num_worlds: int, noise: float = 0.0) -> None:
         if noise and not policy.explores:
             raise InvalidPolicy(f"policy {name} does not say what it explored with; train it again, or leave noise out")
-        self.shown = policy.info.shown
+        self.shown, self.cameras = policy.info.shown, policy.info.cameras
         self._policy, self._name, self._noise = policy, name, np.float32(noise)
         self._draws = Draws(num_worlds, policy.info.action_size, "standard_normal") if noise else None
         self._values: Array = None
         self._told = np.zeros(num_worlds, bool)
+        self._pictures: Mapping[str, Array] = {}
 
     def reset(self, rows: Array, seeds: Sequence[EpisodeSeed]) -> None:
         """Begin episodes, each with its own noise."""
@@ -59,6 +62,10 @@ class Actor:
         if self._values is None:
             self._values = np.zeros((len(self._told), values.shape[1]))
         self._values[rows], self._told[rows] = values, True
+
+    def look(self, pictures: Mapping[str, Array]) -> None:
+        """Show the policy pictures of what it acts on next: camera to ``(N, H, W, 3)`` uint8."""
+        self._pictures = dict(pictures)
 
     def act(self, observation: Array) -> Array:
         """Return actions ``(N, A)`` for flat observations ``(N, D)``, with or without what is shown at their end.
@@ -73,7 +80,10 @@ class Actor:
                     " not here; evaluate or collect with it, or use goals_visible=True"
                 )
             observation = np.concatenate([observation, self._values], axis=1)
-        noise = None if self._draws is None else self._noise * self._draws.next()
+        if isinstance(self._policy, Seeing):
+            seen, self._pictures = self._pictures, {}
+            return self._policy.act(observation, seen)
+        noise: Any = None if self._draws is None else self._noise * self._draws.next()
         return self._policy.act(observation, noise)
 
 
@@ -86,7 +96,7 @@ class Saved:
     """
 
     name: str
-    policy: Learned = field(compare=False, repr=False)
+    policy: Learned | Seeing = field(compare=False, repr=False)
     noise: float = 0.0
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter(name="noise", default=0.0, low=0.0, high=10.0, about="noise, in deviations that it explored with"),
@@ -97,12 +107,16 @@ class Saved:
         kind, info = task if isinstance(task, type) else type(task), self.policy.info
         if info.task != kind.id:
             raise InvalidPolicy(f"policy {self.name} was trained for {info.task!r} and cannot run {kind.id!r}")
-        sizes = _sizes(kind, info.shown)
-        if (info.observation_size, info.action_size) != sizes:
+        found = sizes(kind, info.shown)
+        if (info.observation_size, info.action_size) != found:
             raise InvalidPolicy(
                 f"policy {self.name} was trained for {info.observation_size} observations and {info.action_size}"
-                f" actions, but {kind.id!r} has {sizes[0]} and {sizes[1]} now; train it again"
+                f" actions, but {kind.id!r} has {found[0]} and {found[1]} now; train it again"
             )
+        lacking = [camera for camera in info.cameras if camera not in kind.scene.cameras]
+        if lacking:
+            there = list(kind.scene.cameras)
+            raise InvalidPolicy(f"policy {self.name} sees through camera {lacking[0]!r}; {kind.id!r} has {there}")
         return Actor(self.policy, self.name, num_worlds, self.noise if noise is None else noise)
 
 
@@ -153,7 +167,8 @@ def _again(path: str, name: str) -> SavedName:
 
 
 @functools.cache
-def _sizes(task: type[Task], shown: tuple[str, ...]) -> tuple[int, int]:
+def sizes(task: type[Task], shown: tuple[str, ...]) -> tuple[int, int]:
+    """Return the sizes of observations, with factors that are shown, and of actions of a task."""
     env = VectorTaskEnv(task)
     try:
         sample = env.task.sample(EpisodeSeed(root=0, task=task.id, episode=0))
