@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
+from metasim.control.grip import Grip
 from metasim.core.backend import Backend
 from metasim.core.control import BoundControl, Control
 from metasim.core.errors import InvalidConfig, UnsupportedFeature
@@ -20,17 +22,19 @@ class _JointControl(Control):
     """Shared by the three kinds.
 
     Args:
-        actuators: Names of the actuators, one action component each; empty for all of that kind.
+        actuators: Names of the actuators, one action component each; empty for all of that kind not in ``grip``.
+        grip: Gripper actuator to its controls at -1 (open) and +1 (closed), for one last component.
     """
 
     actuators: tuple[str, ...] = ()
+    grip: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
     kind: ClassVar[str]
 
     def columns(self, backend: Backend) -> Array:
         """Return the controls' columns, checking that each actuator is of the right kind."""
         info = backend.info
         names = self.actuators or tuple(
-            a for a, k in zip(info.actuators, info.actuator_kinds, strict=True) if k == self.kind
+            a for a, k in zip(info.actuators, info.actuator_kinds, strict=True) if k == self.kind and a not in self.grip
         )
         if not names:
             raise UnsupportedFeature(
@@ -49,7 +53,8 @@ class JointPosition(_JointControl):
     """Actions are joint positions.
 
     Args:
-        actuators: Names of position actuators; empty for all.
+        actuators: Names of position actuators; empty for all not in ``grip``.
+        grip: Gripper actuator to its controls at -1 (open) and +1 (closed), for one last component.
         delta: Largest change of the target per action [rad or m]; None maps [-1, 1] to the whole control range.
     """
 
@@ -58,7 +63,7 @@ class JointPosition(_JointControl):
 
     def bind(self, backend: Backend) -> BoundControl:
         """Resolve names."""
-        return _BoundPosition(backend, self.columns(backend), self.delta)
+        return _BoundPosition(backend, self.columns(backend), Grip(backend, self.grip), self.delta)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +75,7 @@ class JointVelocity(_JointControl):
 
     def bind(self, backend: Backend) -> BoundControl:
         """Resolve names."""
-        return _BoundScaled(backend, self.columns(backend), self.limit)
+        return _BoundScaled(backend, self.columns(backend), Grip(backend, self.grip), self.limit)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,13 +91,13 @@ class JointEffort(_JointControl):
         limit = self.limit if self.limit is not None else backend.info.ctrl_range[columns, 1]
         if not np.isfinite(limit).all():
             raise InvalidConfig("JointEffort needs limit= because the actuators have no control range")
-        return _BoundScaled(backend, columns, limit)
+        return _BoundScaled(backend, columns, Grip(backend, self.grip), limit)
 
 
 class _BoundScaled(BoundControl):
-    def __init__(self, backend: Backend, columns: Array, scale: Array) -> None:
-        self.targets, self.size = backend.targets, len(columns)
-        self._columns, self._scale = columns, scale
+    def __init__(self, backend: Backend, columns: Array, grip: Grip, scale: Array) -> None:
+        self.targets, self.size = backend.targets, len(columns) + grip.size
+        self._columns, self._grip, self._scale = columns, grip, scale
 
     def reset(self, state: State, worlds: Array) -> None:
         """Command nothing."""
@@ -100,13 +105,16 @@ class _BoundScaled(BoundControl):
 
     def apply(self, action: Array, state: State) -> None:
         """Write scaled controls."""
-        self.targets.ctrl[:, self._columns] = action * self._scale
+        count = len(self._columns)
+        self.targets.ctrl[:, self._columns] = action[:, :count] * self._scale
+        self._grip.apply(action[:, count:])
 
 
 class _BoundPosition(BoundControl):
-    def __init__(self, backend: Backend, columns: Array, delta: float | None) -> None:
+    def __init__(self, backend: Backend, columns: Array, grip: Grip, delta: float | None) -> None:
         info = backend.info
-        self.targets, self.size, self._columns, self._delta = backend.targets, len(columns), columns, delta
+        self.targets, self.size = backend.targets, len(columns) + grip.size
+        self._columns, self._grip, self._delta = columns, grip, delta
         self._low, self._high = info.ctrl_range[columns].T
         if delta is None and not np.isfinite([self._low, self._high]).all():
             raise InvalidConfig("JointPosition needs delta= because some actuators have no control range")
@@ -120,8 +128,10 @@ class _BoundPosition(BoundControl):
 
     def apply(self, action: Array, state: State) -> None:
         """Write position targets."""
-        ctrl = self.targets.ctrl
+        ctrl, count = self.targets.ctrl, len(self._columns)
+        joints = action[:, :count]
         if self._delta is None:
-            ctrl[:, self._columns] = self._low + (action + 1.0) * 0.5 * (self._high - self._low)
+            ctrl[:, self._columns] = self._low + (joints + 1.0) * 0.5 * (self._high - self._low)
         else:
-            ctrl[:, self._columns] = np.clip(ctrl[:, self._columns] + action * self._delta, self._low, self._high)
+            ctrl[:, self._columns] = np.clip(ctrl[:, self._columns] + joints * self._delta, self._low, self._high)
+        self._grip.apply(action[:, count:])

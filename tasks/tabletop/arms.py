@@ -17,6 +17,7 @@ from metasim.core.state import State
 
 Array = Any
 STEP_M = 0.02
+SAWYER = tuple(f"right_j{i}" for i in range(7))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ class Arm:
     def control(self, name: str) -> Control:
         """Return what actions mean: ``"ee"``, displacements of the hand, or ``"joint"``, changes of the joints."""
         if name == "joint":
-            return JointPosition(delta=0.1)
+            return JointPosition(delta=0.1, grip=self.grip)
         return EndEffectorDelta(frame=self.frame, kind="body", step_m=STEP_M, grip=self.grip, low=(0.2, -0.5, 0.0))
 
     def tip_of(self, state: State) -> Array:
@@ -79,6 +80,17 @@ ARMS: Mapping[str, Arm] = MappingProxyType(
             opening_m=(0.0, 1.0, 1.0),
             grip={"panda_finger_joint1": (0.04, 0.0), "panda_finger_joint2": (0.04, 0.0)},
             drive=Drive(kind="position", stiffness=4000.0, damping=150.0),
+        ),
+        "sawyer": Arm(  # turned, because its model reaches along y; the home posture is by inverse kinematics
+            model="sawyer",
+            frame="hand",
+            fingers=("r_close", "l_close"),
+            opening_m=(0.088, -1.0, 1.0),
+            grip={"r_close": (-0.1, 0.2), "l_close": (0.1, -0.2)},
+            drive=Drive(kind="position", stiffness=4000.0, damping=150.0, joints=SAWYER, armature=0.3),
+            tip=(0.035, 0.0, 0.0),
+            quat=(0.5**0.5, 0.0, 0.0, -(0.5**0.5)),
+            home=dict(zip(SAWYER, (1.9994, -1.1866, -1.017, 1.8773, 0.369, 1.0842, 1.0124), strict=True)),
         ),
     }
 )

@@ -19,6 +19,26 @@ from metasim.tasks.tabletop.arms import ARMS, Arm
 Array = Any
 HORIZON = 200
 TABLE = Box(size_m=(0.9, 1.2, 0.04), pos=(0.45, 0.0, -0.02), fixed=True, rgba=(0.72, 0.58, 0.42, 1.0))
+_FLOOR_M, _HALF = -0.75, 0.70710678
+_ROOM: dict[str, Any] = {"fixed": True, "collides": False}
+ROOM = {
+    "floor": Box(size_m=(5.0, 5.0, 0.02), pos=(0.5, 0.0, _FLOOR_M - 0.01), rgba=(0.5, 0.5, 0.48, 1.0), **_ROOM),
+    "wall": Box(
+        size_m=(2.5, 5.0, 0.02),
+        pos=(-1.0, 0.0, _FLOOR_M + 1.25),
+        quat=(_HALF, 0.0, _HALF, 0.0),
+        rgba=(0.82, 0.82, 0.8, 1.0),
+        **_ROOM,
+    ),
+    "side_wall": Box(
+        size_m=(5.0, 2.5, 0.02),
+        pos=(0.5, -1.4, _FLOOR_M + 1.25),
+        quat=(_HALF, -_HALF, 0.0, 0.0),
+        rgba=(0.82, 0.82, 0.8, 1.0),
+        **_ROOM,
+    ),
+}
+"""What stands around the table, for pictures only; the walls are where the cameras look."""
 FRONT = Camera(pos=(1.25, 0.0, 0.75), target=(0.45, 0.0, 0.05), fov_rad=0.75)
 SIDE = Camera(pos=(0.5, 0.95, 0.55), target=(0.45, 0.0, 0.05), fov_rad=0.75)
 T = TypeVar("T", bound="type[Tabletop]")
@@ -50,6 +70,7 @@ class Tabletop(Task):
     arm: ClassVar[Arm] = ARMS["panda"]
     substeps = 20
     camera = "front"
+    surfaces = {"table": ("table",), "floor": ("floor",), "wall": ("wall", "side_wall")}
 
     def begin(self, state: State, sample: Mapping[str, Array]) -> Memory:
         """Remember where the hand is."""
@@ -119,7 +140,7 @@ def _scene(cls: type[Tabletop], arm: Arm) -> Scene:
     return Scene(
         ground=False,
         robot=arm.robot,
-        objects={"table": TABLE, **cls.things},
+        objects={"table": TABLE, **cls.things, **ROOM},
         goals=cls.goals,
         cameras={"front": FRONT, "side": SIDE},
         physics=Physics(timestep_s=0.002),

@@ -15,7 +15,11 @@ class PickCube(Tabletop):
 
     things = {
         "cube": Box(
-            size_m=(SIZE_M, SIZE_M, SIZE_M), mass_kg=0.06, pos=(0.5, 0.0, SIZE_M / 2), rgba=(0.85, 0.2, 0.2, 1.0)
+            size_m=(SIZE_M, SIZE_M, SIZE_M),
+            stiff=True,
+            mass_kg=0.06,
+            pos=(0.5, 0.0, SIZE_M / 2),
+            rgba=(0.85, 0.2, 0.2, 1.0),
         )
     }
     goals = {"goal": Goal()}

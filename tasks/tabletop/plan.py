@@ -162,6 +162,16 @@ def bring(see: View, held: Array, to: Array, clearance: float = 0.06) -> Phase:
     return carry(see, held, choose(far, up, choose(aside > 0.006, across, to)))
 
 
+def insert(see: View, held: Array, rim: Array, depth: float, near_m: float, clearance: float = 0.04) -> Phase:
+    """Carry ``held`` to above ``rim``, up first, and lower it to ``depth`` below; straight down, no further aside."""
+    aside, high = gap_xy(held, rim), rim[:, 2] + clearance
+    up = np.stack([held[:, 0], held[:, 1], high], axis=1)
+    across = np.stack([rim[:, 0], rim[:, 1], np.where(aside > 0.01, high, rim[:, 2] + 0.008)], axis=1)
+    far = (aside > 0.02) & (held[:, 2] < rim[:, 2] + 0.6 * clearance)
+    down = (aside < near_m) | ((held[:, 2] < rim[:, 2]) & (aside < 0.01))
+    return carry(see, held, choose(far, up, choose(down, shifted(rim, z=-depth), across)))
+
+
 def let_go(see: View, when: Array, held: Array, wide_m: float, retreat: float = 0.1) -> Plan:
     """While a condition holds, open the fingers, and once they are ``wide_m`` apart go up and stay above ``held``."""
     up = shifted(held, z=retreat)

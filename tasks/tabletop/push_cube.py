@@ -36,7 +36,10 @@ class PushCube(Tabletop):
 
     things = {
         "cube": Box(
-            size_m=(SIZE_M, SIZE_M, SIZE_M), mass_kg=0.06, pos=(0.45, 0.0, SIZE_M / 2), rgba=(0.2, 0.4, 0.85, 1.0)
+            size_m=(SIZE_M, SIZE_M, SIZE_M),
+            mass_kg=0.06,
+            pos=(0.45, 0.0, SIZE_M / 2),
+            rgba=(0.2, 0.4, 0.85, 1.0),
         )
     }
     goals = {"goal": Goal(pos=(0.6, 0.0, SIZE_M / 2))}

@@ -31,9 +31,10 @@ class StackCube(Tabletop):
     """Success: the red cube is on the blue one (2 cm aside, 5 mm in height), slower than 5 cm/s, the gripper open."""
 
     things = {
-        "red": Box(size_m=(SIZE_M, SIZE_M, SIZE_M), mass_kg=0.06, pos=(0.5, -0.12, SIZE_M / 2), rgba=RED),
-        "blue": Box(size_m=(SIZE_M, SIZE_M, SIZE_M), mass_kg=0.06, pos=(0.5, 0.12, SIZE_M / 2), rgba=BLUE),
+        "red": Box(size_m=(SIZE_M, SIZE_M, SIZE_M), stiff=True, mass_kg=0.06, pos=(0.5, -0.12, SIZE_M / 2), rgba=RED),
+        "blue": Box(size_m=(SIZE_M, SIZE_M, SIZE_M), stiff=True, mass_kg=0.06, pos=(0.5, 0.12, SIZE_M / 2), rgba=BLUE),
     }
+    sizes = {"train": (0.95, 1.0, 1.05), "test": (0.925, 1.07)}  # within what success allows in height
     watched = ("red", "blue")
     more_reads = Reads(bodies=("red",), velocities=("red",))
     factors = (

@@ -1,5 +1,8 @@
 """Controls against what their actions should do."""
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -84,6 +87,30 @@ def test_joint_effort_accelerates_by_the_inertia(engine: str) -> None:
         step = backend.info.timestep_s
         expected = np.linalg.solve(inertia + step * damping, effort) * step  # damping is implicit
         np.testing.assert_allclose(change[0], expected[0], rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("control", "drive"),
+    [
+        (partial(JointPosition, delta=0.1), {"kind": "position", "stiffness": 2000.0, "damping": 200.0}),
+        (JointVelocity, {"kind": "velocity", "damping": 200.0}),
+        (JointEffort, {"kind": "effort"}),
+    ],
+)
+def test_one_last_component_moves_the_gripper(control: Any, drive: dict[str, Any]) -> None:
+    fingers = {f"panda_finger_joint{k}": (0.04, -0.01 * k) for k in (1, 2)}
+    with panda("mujoco", **drive) as backend:
+        bound = control(grip=fingers).bind(backend)
+        assert bound.size == len(ARM) + 1
+        bound.reset(backend.state, np.arange(2))
+        columns = [backend.info.index("actuator", name) for name in fingers]
+        others = [backend.info.index("actuator", name) for name in ARM]
+        held = backend.targets.ctrl[:, others].copy()
+        action = np.zeros((2, 8), np.float32)
+        action[:, -1] = -1.0, 0.5
+        bound.apply(action, backend.state)
+        np.testing.assert_allclose(backend.targets.ctrl[:, columns], [[0.04, 0.04], [0.0025, -0.005]], atol=1e-9)
+        np.testing.assert_array_equal(backend.targets.ctrl[:, others], held)
 
 
 def test_wrong_actuators_are_named() -> None:
