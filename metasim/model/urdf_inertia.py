@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from metasim.core.errors import InvalidModel
 from metasim.model.mesh import MassProperties, MeshData, convex_hull, mass_properties
@@ -215,6 +214,8 @@ def _frame(element: ET.Element) -> tuple[Array, Array]:
     """Return position (3,) and rotation (3, 3) of an element's `<origin>`."""
     origin = element.find("origin")
     xyz, rpy = (floats(origin.get(k)) if origin is not None else [] for k in ("xyz", "rpy"))
+    from scipy.spatial.transform import Rotation  # 0.2 s, for those who read URDF files
+
     return np.array(xyz or [0.0] * 3), Rotation.from_euler("xyz", rpy or [0.0] * 3).as_matrix()
 
 
