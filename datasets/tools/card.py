@@ -18,7 +18,8 @@ SUITES: Mapping[str, str] = {
     "metaworld": "Meta-World's scenes and meshes, MIT, copyright 2019 Meta-World Team (package `envpool-assets`)",
     "classic": "gymnasium's MuJoCo models, MIT (package `gymnasium`)",
     "meta_rl": "gymnasium's MuJoCo models, MIT (package `gymnasium`), and metasim's own, Apache-2.0",
-    "tabletop": "robots of the package `pybullet`, each under its own terms (Franka Panda: Apache-2.0)",
+    "tabletop": "Franka Panda, Apache-2.0 (package `pybullet`); where a task has them, Meta-World's Sawyer, MIT, and"
+    " MyoSuite's household objects, Apache-2.0 (packages `envpool-assets*`)",
 }
 """Suite to what its scenes are made of, and on which terms."""
 
