@@ -136,7 +136,7 @@ def register(id: str, *, horizon: int = 500, instruction: str = "", **attributes
         **attributes: Further class attributes, for tables of similar tasks: registers a subclass that has them.
 
     Raises:
-        InvalidConfig: For an id of another form, or a class without scene or control.
+        InvalidConfig: For an id of another form, a class without scene or control, or factors of impossible names.
         AlreadyRegistered: If the id is taken.
     """
     suite, _, rest = id.partition("/")
@@ -148,6 +148,7 @@ def register(id: str, *, horizon: int = 500, instruction: str = "", **attributes
         for needed in ("scene", "control"):
             if needed not in attributes and not hasattr(cls, needed):
                 raise InvalidConfig(f"task {id!r} needs the class attribute {needed!r}")
+        _check_factors(id, attributes.get("factors", cls.factors))
         if not horizon >= 1:
             raise InvalidConfig(f"task {id!r}: horizon must be at least 1, got {horizon!r}")
         body = {"id": id, "horizon": int(horizon), "instruction": instruction, **attributes}
@@ -161,6 +162,14 @@ def register(id: str, *, horizon: int = 500, instruction: str = "", **attributes
         return cls
 
     return wrap
+
+
+def _check_factors(id: str, factors: tuple[Factor, ...]) -> None:
+    """Refuse names under which a factor's values cannot be stored, with InvalidConfig."""
+    names = [factor.name for factor in factors]
+    odd = [name for name in names if not name or "/" in name or names.count(name) > 1]
+    if odd:
+        raise InvalidConfig(f"task {id!r}: names of factors must be unique and without '/', got {odd[0]!r}")
 
 
 def scene_poses(scene: Scene) -> dict[str, Any]:

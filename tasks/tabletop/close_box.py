@@ -41,7 +41,7 @@ class CloseBox(Tabletop):
             test=((0.5, -0.18, -0.4), (0.62, 0.18, 0.4)),
             base="box/base",
         ),
-        Setting("box/hinge", (1.75,), (2.0,), test=((1.65,), (2.0,))),
+        Setting("hinge", (1.75,), (2.0,), test=((1.65,), (2.0,)), joint="box/hinge"),
     )
     expert = expert(_plan, base=3, base_quat=4, hinge=1)
 

@@ -35,17 +35,29 @@ class Stand(Uniform):
 
 @dataclass(frozen=True)
 class Setting(Uniform):
-    """Position (1) of the joint of that name [rad or m]."""
+    """Position (1) of a joint [rad or m].
+
+    Args:
+        joint: Its name.
+    """
+
+    joint: str = ""
 
     def place(self, value: Array, home: Mapping[str, Array]) -> Mapping[str, Mapping[Any, Array]]:
         """Return the joint's position."""
-        return {"joints": {self.name: value}}
+        return {"joints": {self.joint: value}}
 
 
 @dataclass(frozen=True)
 class Mark(Uniform):
-    """Position (3) [m] of the site of that name, in its body's frame."""
+    """Position (3) [m] of a site in its body's frame.
+
+    Args:
+        site: Its name.
+    """
+
+    site: str = ""
 
     def place(self, value: Array, home: Mapping[str, Array]) -> Mapping[str, Mapping[Any, Array]]:
         """Return the site's position."""
-        return {"sites": {self.name: value}}
+        return {"sites": {self.site: value}}

@@ -26,8 +26,14 @@ class MoveSlider(Tabletop):
             test=((0.4, -0.15, -0.6), (0.58, 0.15, 0.6)),
             base="slider/base",
         ),
-        Setting("slider/slide", (-0.13,), (-0.03,), test=((-0.14,), (-0.02,))),
-        Mark("slider/mark", (0.0, 0.03, 0.084), (0.0, 0.13, 0.084), test=((0.0, 0.02, 0.084), (0.0, 0.14, 0.084))),
+        Setting("slide", (-0.13,), (-0.03,), test=((-0.14,), (-0.02,)), joint="slider/slide"),
+        Mark(
+            "mark",
+            (0.0, 0.03, 0.084),
+            (0.0, 0.13, 0.084),
+            test=((0.0, 0.02, 0.084), (0.0, 0.14, 0.084)),
+            site="slider/mark",
+        ),
     )
     expert = expert(
         lambda see: grasp(see, see.knob, POST_M, (carry(see, see.knob, see.mark),)),
