@@ -66,9 +66,9 @@ def test_episode_i_has_goal_i_whatever_the_batch(monkeypatch: pytest.MonkeyPatch
     begun: list[np.ndarray] = []
     begin = Episodes.begin
 
-    def spy(self: Episodes, rows: Any, seeds: Any, overrides: Any = None) -> Any:
+    def spy(self: Episodes, rows: Any, seeds: Any, overrides: Any = None, variations: Any = None) -> Any:
         begun.append(overrides["rand_vec"])
-        return begin(self, rows, seeds, overrides)
+        return begin(self, rows, seeds, overrides, variations)
 
     monkeypatch.setattr(Episodes, "begin", spy)
     config = EvaluateConfig(
