@@ -159,7 +159,11 @@ def _difference(
 
 
 def _groups(cells: Sequence[Contrast]) -> dict[str, list[int]]:
-    """Return label → indices of cells: by engine and condition, and everything if that is not the same."""
+    """Return label → indices of cells: by engine and condition, and over both engines of one condition.
+
+    Conditions are never added up: they share their starts, and where a policy cannot see what varies they are the very
+    same episodes, so that a sum would count one piece of evidence several times.
+    """
     engines = {c.cell.backend for c in cells}
     groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
     for index, c in enumerate(cells):
@@ -172,7 +176,8 @@ def _groups(cells: Sequence[Contrast]) -> dict[str, list[int]]:
         varied = len({c.cell.condition.order for c in cells}) > 1
         words = [*([cell.backend] if len(engines) > 1 else []), *([cell.condition.label] if varied else [])]
         named[", ".join(words)] = chosen
-    return {**named, ALL_CELLS: list(range(len(cells)))}
+    one = len({c.cell.condition.order for c in cells}) == 1
+    return {**named, **({ALL_CELLS: list(range(len(cells)))} if one else {})}
 
 
 def _total(

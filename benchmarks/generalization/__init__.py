@@ -3,11 +3,12 @@
 from metasim.benchmarks.generalization.config import BenchConfig, make_team
 from metasim.benchmarks.generalization.drawing import freeze, redrawn
 from metasim.benchmarks.generalization.frozen import Cell, Frozen, InvalidProtocol, load
-from metasim.benchmarks.generalization.rerunning import rerun
+from metasim.benchmarks.generalization.rerunning import Rerun
 from metasim.benchmarks.generalization.running import Finished, bench
 from metasim.benchmarks.generalization.table import GENERALIZATION_V1, TABLES, Arm, Suite, Table
 
 __all__ = [
+    "Rerun",
     "GENERALIZATION_V1",
     "TABLES",
     "Arm",
@@ -23,5 +24,4 @@ __all__ = [
     "load",
     "make_team",
     "redrawn",
-    "rerun",
 ]

@@ -15,6 +15,7 @@ from metasim.benchmarks.runner import versions
 from metasim.core.backend import BACKENDS
 from metasim.core.errors import InvalidConfig, UnsupportedFeature, nearest
 from metasim.core.policy import POLICIES
+from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import TASKS
 from metasim.randomize.axis import check
 
@@ -66,7 +67,7 @@ class BenchConfig:
         for name in self.team.values() or (self.policy,):
             if getattr(POLICIES[name], "needs", None):
                 raise InvalidConfig(f"policy {name} repeats recorded episodes, and has none of a protocol's")
-        object.__setattr__(self, "backends", tuple(dict.fromkeys(self.backends)))
+        object.__setattr__(self, "backends", tuple(sorted(set(self.backends))))  # any order gives the same file
         for engine in self.backends:
             BACKENDS[engine]
             if engine not in self.frozen.engines:
@@ -106,6 +107,11 @@ class BenchConfig:
         tasks = _chosen("task", self.tasks, frozen.tasks, short=True)
         if self.team and self.tasks and not tasks <= set(self.team):
             raise InvalidConfig(f"{self.policy} has no policy for {sorted(tasks - set(self.team))[0]}")
+        strange = sorted(set(self.team) - set(frozen.tasks))
+        if strange:
+            raise InvalidConfig(
+                f"{self.team[strange[0]]} is for {strange[0]}, which {frozen.name} has not; leave it out"
+            )
         tasks = tasks & set(self.team) if self.team else tasks
         labels = _chosen("condition", self.conditions, [arm.condition.label for arm in frozen.arms])
         return tuple(cell for cell in frozen.cells if cell.task in tasks and cell.label in labels)
@@ -122,9 +128,18 @@ class BenchConfig:
         """Refuse cells that should apply and do not, and tasks that are not those of the protocol.
 
         Raises:
-            UnsupportedFeature: For an axis that a task or an engine refuses although the protocol says otherwise.
-            InvalidConfig: For a task with another horizon than the protocol's.
+            UnsupportedFeature: For an axis that a task or an engine refuses although the protocol says otherwise, and
+                if none of the cells applies.
+            InvalidConfig: For a task with another horizon, or other factors, than the protocol's.
         """
+        refused = [(cell, e) for cell in self.cells for e in self.backends if e in cell.refused]
+        if len(refused) == len(self.cells) * len(self.backends):
+            cell, engine = refused[0]
+            raise UnsupportedFeature(
+                f"no cell applies that was asked for; {cell.task}, {cell.label}, {engine}: {cell.refused[engine]}"
+            )
+        for task in dict.fromkeys(cell.task for cell in self.cells):
+            self._check_factors(task)
         for cell in self.cells:
             kind = TASKS[cell.task]
             if kind.horizon != self.frozen.horizon(cell.task):
@@ -137,6 +152,15 @@ class BenchConfig:
                     check(cell.arm.axes, kind, engine)
                 except UnsupportedFeature as error:
                     raise UnsupportedFeature(f"{error}; {self.frozen.name} says that it can") from error
+
+    def _check_factors(self, task: str) -> None:
+        held = set(self.frozen.factors(task))
+        drawn = set(TASKS[task]().sample(EpisodeSeed(root=0, task=task, episode=0)))
+        if held and drawn != held:
+            raise InvalidConfig(
+                f"{task} draws {sorted(drawn)} here and {sorted(held)} in {self.frozen.name}: it is not the task that"
+                " the protocol was frozen with"
+            )
 
     def resolved(self) -> dict[str, Any]:
         """Return what the results say about how they came about: versions, and nothing of the machine."""

@@ -1,6 +1,7 @@
 """A frozen protocol: every start and every variation of every episode, in one file with a digest of each cell.
 
-Runs take what is drawn from here and never from a library's random numbers, which may change between its versions.
+Runs take starts and variations from here and never from a library's random numbers, which may change between its
+versions; what they draw while they run is the noise of actions, whose strength is from here.
 """
 
 from __future__ import annotations
@@ -107,6 +108,10 @@ class Frozen:
     def goals(self, task: str) -> str:
         """Return the protocol whose goals the task's episodes have; empty for none."""
         return str(self._tasks[task]["goals"])
+
+    def factors(self, task: str) -> tuple[str, ...]:
+        """Return the names of what a task draws for an episode."""
+        return tuple(next(iter(self._tasks[task]["samples"].values()), ()))
 
     def samples(self, task: str, split: str, indices: Sequence[int]) -> dict[str, Array]:
         """Return what the task's factors are in some episodes: name to ``(n, K)``."""

@@ -17,11 +17,12 @@ from metasim.benchmarks.generalization.frozen import Cell, digest
 from metasim.benchmarks.generalization.tiles import Shard, Tile, run_shard, split_up
 from metasim.benchmarks.results import Results, load, save
 from metasim.core.errors import InvalidConfig
+from metasim.core.policy import POLICIES
 from metasim.core.task import TASKS
-from metasim.core.task_files import exported, origins
+from metasim.core.task_files import contents, exported, origins
 from metasim.randomize.axis import AXES, LooksAxis
 from metasim.work import executor, remove_drafts, shards
-from metasim.work.shift import source
+from metasim.work.shift import source, versions
 
 Json = Any
 
@@ -128,8 +129,7 @@ class _Run:
 
     def __init__(self, config: BenchConfig, report: Report) -> None:
         self._c, self._report, self._began = config, report, time.monotonic()
-        self._resolved, self._source = config.resolved(), source()
-        self._tasks = tuple(dict.fromkeys(cell.task for cell in config.cells))
+        self._resolved, self._source = config.resolved(), [source(), versions(), _foreign(config)]
         self._wanted = [(c, e) for c in config.cells for e in config.backends if e not in c.refused]
         self._done: dict[tuple[str, str], tuple[EpisodeResult, ...]] = {}
         self._jobs: list[list[tuple[Cell, str]]] = []
@@ -245,6 +245,13 @@ class _Run:
                 elapsed_s=time.monotonic() - self._began,
             )
         )
+
+
+def _foreign(c: BenchConfig) -> str:
+    """Return a digest of what others wrote that results depend on: a user may edit it between two runs."""
+    policies = [POLICIES[name] for name in c.team.values() or (c.policy,)]
+    axes = {AXES[name] for cell in c.cells for name in cell.arm.axes}
+    return contents([*policies, *axes, *{TASKS[cell.task] for cell in c.cells}])
 
 
 def _silent(said: Finished) -> None:

@@ -24,7 +24,7 @@ from metasim.work import Emit
 
 Array = Any
 Json = Any
-Watch = Callable[[Episodes, int, bool], None]
+Watch = Callable[[Episodes, int, bool], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +110,7 @@ class Workshop:
         """Run a tile; return what became of each episode, and the steps taken.
 
         ``watch`` is called with the worlds, the steps taken, and whether all is over, before the first step and after
-        each.
+        each; it returns whether it wants to see more.
         """
         shard, policy = self._shard, self._policy(tile.task)
         episodes, n = self._worlds(tile), len(tile.indices)
@@ -123,9 +123,8 @@ class Workshop:
             policy.show(np.arange(shard.rows), {name: value[padded] for name, value in tile.samples.items()})  # type: ignore[attr-defined]
         cameras: Mapping[str, tuple[int, int]] = getattr(policy, "cameras", None) or {}
         log, steps = Log(n, n), 0
-        if watch is not None:
-            watch(episodes, 0, False)
-        while log.alive.any():
+        more = watch is None or watch(episodes, 0, False)
+        while more and log.alive.any():
             if cameras:
                 seen = {name: episodes.pictures(name, *size).rgb[padded] for name, size in cameras.items()}
                 policy.look(seen)  # type: ignore[attr-defined]
@@ -134,7 +133,7 @@ class Workshop:
             log.add(step, episodes.backend.failures)
             observation, steps = step.observation, steps + 1
             if watch is not None:
-                watch(episodes, steps, not log.alive.any())
+                more = watch(episodes, steps, not log.alive.any())
         return {index: log.row(k) for k, index in enumerate(tile.indices)}, int(log.length.sum())
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ from metasim.benchmarks.statistics.rates import format_p, format_rate
 from metasim.benchmarks.tables import FORMATS, Table
 
 RESAMPLES = 2000
+REACHES = (0.1, 0.25, 0.5, 1.0)
 ALLOWED = ("tasks", "episodes")
 
 
@@ -59,6 +60,13 @@ class DropTable:
     learned: str
     rows: tuple[Drop, ...]
     colour: int = 0
+
+    @property
+    def reach(self) -> float:
+        """How far to both sides of nothing a picture of the differences must reach."""
+        differences = [row.total.difference for row in self.rows]
+        furthest = max((abs(end) for d in differences for end in (d.low, d.high, d.value)), default=1.0)
+        return next((reach for reach in REACHES if furthest <= reach), 1.0)
 
 
 def against_control(results: Results, arms: Mapping[tuple[str, str], str]) -> list[DropTable]:

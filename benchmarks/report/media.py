@@ -42,12 +42,14 @@ class Filmstrip:
         label: Which episode it is, in words.
         image: PNG or JPEG.
         caption: What is to be seen.
+        failure: Whether the episode was not solved.
     """
 
     task: str
     label: str
     image: bytes
     caption: str = ""
+    failure: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +129,7 @@ def save_media(folder: str | os.PathLike[str], media: Iterable[Filmstrip | Video
         if isinstance(item, Filmstrip):
             embedded_picture(item.task, item.label, item.image)
             ending = next(ending for head, ending in PICTURES.values() if item.image.startswith(head))
-            data, row = item.image, {"kind": "filmstrip", **row}
+            data, row = item.image, {"kind": "filmstrip", **row, **({} if item.failure else {"failure": False})}
         else:
             embedded_video(item.task, item.label, item.clip)
             data, ending, row = item.clip, "mp4", {"kind": "video", **row, "group": item.group}
@@ -150,7 +152,7 @@ def load_media(folder: str | os.PathLike[str]) -> tuple[Filmstrip | Video, ...]:
         tree = json.loads(where.read_bytes())
         check_fields(tree, _LIST, str(where))
         for index, row in enumerate(tree["media"]):
-            check_fields(row, _ROW, f"{where}.media[{index}]", optional=("group",))
+            check_fields(row, _ROW, f"{where}.media[{index}]", optional=("group", "failure"))
         return tuple(_read(where.parent, row) for row in tree["media"])
     except OSError as error:
         raise InvalidMedia(f"{error.filename}: cannot be read ({error.strerror or error})") from error
@@ -162,7 +164,7 @@ def _read(folder: Path, row: Mapping[str, Any]) -> Filmstrip | Video:
     said = {"task": row["task"], "label": row["label"], "caption": row["caption"]}
     data = (folder / row["file"]).read_bytes()
     if row["kind"] == "filmstrip":
-        return Filmstrip(image=data, **said)
+        return Filmstrip(image=data, failure=row.get("failure", True), **said)
     return Video(clip=data, group=row.get("group", ""), **said)
 
 
@@ -186,4 +188,5 @@ _ROW: Mapping[str, _Check] = {
     "label": (_is_string, "a string"),
     "caption": (_is_string, "a string"),
     "group": (_is_string, "a string"),
+    "failure": (lambda v: isinstance(v, bool), "true or false"),
 }

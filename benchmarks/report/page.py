@@ -53,6 +53,7 @@ class Card:
     videos: tuple[Embedded, ...]
     films: tuple[tuple[str, tuple[Embedded, ...]], ...]
     filmstrips: tuple[Embedded, ...]
+    levels: tuple[Embedded, ...]
 
 
 def write_report(
@@ -208,14 +209,16 @@ def _cards(
             pictures=tuple(embedded_picture(name, *item) for item in sorted(pictures.get(name, {}).items())),
             videos=tuple(embedded_video(name, *item) for item in sorted(videos.get(name, {}).items())),
             films=_films([item for item in media if isinstance(item, Video) and item.task == name]),
-            filmstrips=tuple(
-                embedded_picture(name, item.label, item.image, item.caption)
-                for item in media
-                if isinstance(item, Filmstrip) and item.task == name
-            ),
+            filmstrips=_strips(name, media, failure=True),
+            levels=_strips(name, media, failure=False),
         )
         for name in [*tasks, *sorted(others)]
     ]
+
+
+def _strips(task: str, media: Sequence[Filmstrip | Video], *, failure: bool) -> tuple[Embedded, ...]:
+    mine = [item for item in media if isinstance(item, Filmstrip) and item.task == task and item.failure == failure]
+    return tuple(embedded_picture(task, item.label, item.image, item.caption) for item in mine)
 
 
 def _films(videos: Sequence[Video]) -> tuple[tuple[str, tuple[Embedded, ...]], ...]:

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from metasim.core.errors import DatasetError, EngineFailure, InvalidConfig
-from metasim.core.rendering import RENDERERS
 from metasim.datasets import checking, hdf5, writer
 from metasim.datasets.config import Progress
 from metasim.datasets.episode import EpisodeInfo, Picture, TaskInfo
@@ -29,7 +28,7 @@ from metasim.datasets.schema import NO_ENGINE
 from metasim.datasets.tools.masks import given_masks
 from metasim.datasets.versions import package_versions
 from metasim.envs import Episodes
-from metasim.envs.drawing import sampled_looks
+from metasim.envs.drawing import check_renderer, sampled_looks
 from metasim.view import Picture as Shot
 from metasim.view import picture
 from metasim.work import Emit, remove_drafts, run_shards, shards, write_atomically
@@ -67,8 +66,7 @@ class RenderConfig:
 
     def __post_init__(self) -> None:
         """Check."""
-        if self.renderer:
-            RENDERERS[self.renderer]
+        check_renderer(self.renderer, self.vary)
         if min(self.size) < 1 or max(self.size) > 4096:
             raise InvalidConfig(f"size must be two numbers of pixels from 1 to 4096, got {self.size!r}")
         if len(set(self.cameras)) < len(self.cameras):

@@ -84,6 +84,9 @@ class Bench:
             plain(sentence)
         else:
             show(results)
+            left_out = sum(engine in cell.refused for cell in config.cells for engine in config.backends)
+            if left_out:
+                note(f"{left_out} cells do not apply and were not run; --list says why")
             if self.out:
                 plain(str(self.out))
         return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,13 +25,13 @@ from metasim.cli.options import (
     vary_axes,
 )
 from metasim.cli.output import as_json, note, plain, stdout_kept, table
-from metasim.cli.progress import Bars
+from metasim.cli.progress import Bars, Counted
 from metasim.cli.scaling import MaybeRay
 from metasim.core.errors import InvalidConfig
 
 if TYPE_CHECKING:
     from metasim.benchmarks import Results
-    from metasim.benchmarks.report import Filmstrip, Video
+    from metasim.benchmarks.report import Films, Filmstrip, Video
 
 Split = Annotated[str, tyro.conf.arg(metavar="train|test")]
 MediaFolders = Annotated[tuple[Path, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FOLDER")]
@@ -122,9 +122,11 @@ class Report:
         out: The page.
         title: Its heading.
         pictures: Draw each task in each engine as well, which takes a second each.
-        filmstrips: Run the first so many unsolved episodes of each task, engine and policy again, and show them.
-        videos: Run the first so many starts of each task again, and show every engine and policy side by side; needs
-            the extra 'video'.
+        filmstrips: Run the first so many unsolved episodes again, in the two worst conditions of each task, engine and
+            policy, and show seven frames of each; of a protocol, every task's start at each level, too. About 1 s and
+            25 kB each, of 60 at most.
+        videos: Run the first so many starts of each task again, and show engines and policies side by side, or the
+            control and the highest level; about 2 s and 40 kB each. Needs the extra 'video'.
         media: A folder of filmstrips and videos that a protocol wrote; may be given several times.
         task_module: A file that registers tasks; may be given several times.
     """
@@ -167,21 +169,14 @@ class Report:
 
     def _films(self, results: Results) -> tuple[list[Filmstrip | Video], list[str]]:
         """Return what is in the folders, what was drawn anew, and what a reader must know of it."""
-        from metasim.benchmarks.report import filmstrips, load_media, reruns, side_by_side
+        from metasim.benchmarks.report import load_media
 
-        how = {"filmstrips": (reruns.STRIP_PX, reruns.STRIP_FPS), "videos": (reruns.VIDEO_PX, reruns.VIDEO_FPS)}
         media, notes = [item for folder in self.media for item in load_media(folder)], list[str]()
-        for draw_films, name in ((filmstrips, "filmstrips"), (side_by_side, "videos")):
+        for name in ("filmstrips", "videos"):
             if count := getattr(self, name):
-                with Bars("episodes") as bars:
-                    found = draw_films(
-                        results,
-                        count,
-                        run=protocol_rerun(results, *how[name]),
-                        report=lambda k, n, task, name=name: bars.show(name, k / n, task),
-                    )
-                media += found.media
-                notes += found.notes
+                for found in draw_films(results, name, count):
+                    media += found.media
+                    notes += found.notes
         return media, notes
 
     def _command(self) -> str:
@@ -254,11 +249,26 @@ def _summary(row: Any) -> dict[str, Any]:
     return {**{name: getattr(row, name) for name in plain_fields}, **rates}
 
 
-def protocol_rerun(results: Results, size: tuple[int, int], fps: float) -> Any:
-    """Return what runs episodes of a frozen protocol again; None for those of other results."""
-    from metasim.benchmarks.generalization import TABLES, rerun
+def draw_films(results: Results, name: str, count: int) -> Iterator[Films]:
+    """Yield filmstrips, those of a protocol's levels first, or videos, drawn anew; says on standard error how far."""
+    from metasim.benchmarks.generalization import TABLES, Rerun
+    from metasim.benchmarks.report import filmstrips, levels, reruns, side_by_side
 
-    return rerun(results, size, fps) if results.protocol in TABLES else None
+    frozen = results.protocol in TABLES
+    kinds: dict[str, Any] = {
+        "levels": (reruns.START, lambda run, report: levels(results, run=run, report=report)),
+        "filmstrips": (reruns.STRIP, lambda run, report: filmstrips(results, count, run=run, report=report)),
+        "videos": (reruns.VIDEO, lambda run, report: side_by_side(results, count, run=run, report=report)),
+    }
+    for kind in ("levels", name) if frozen and name == "filmstrips" else (name,):
+        shots, draw_kind = kinds[kind]
+        again = Rerun(results, shots) if frozen else None
+        with Counted(kind) as counted:
+            try:
+                yield draw_kind(again, counted)
+            finally:
+                if again is not None:
+                    again.close()
 
 
 def instructions(results: Results) -> dict[str, str]:

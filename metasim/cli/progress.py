@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -10,6 +11,9 @@ from metasim.cli.output import errors
 
 LINE_S = 30.0
 """Where no terminal shows bars, a line is written at most so often, and for each task that is done."""
+
+COUNT_S = 10.0
+"""The same for what is only counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +163,28 @@ class Bars:
         from rich.text import Text
 
         self._console.print(Text(self._unsaid.pop(task)), soft_wrap=True)
+
+
+class Counted(Bars):
+    """Shows how many of some things are done, all in one bar; call it with done, wanted, and which comes next.
+
+    Args:
+        name: Of the bar.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name, self._began_s = name, time.monotonic()
+
+    def __call__(self, done: int, wanted: int, words: str) -> None:  # type: ignore[override]
+        """Show it; where there is no terminal, a line now and then and at the end."""
+        now = time.monotonic() - self._began_s
+        text = f"{done}/{wanted}, {words}"
+        if not self._plain:
+            self.show(self._name, done / max(1, wanted), text)
+        elif done >= wanted or now - self._said_s >= COUNT_S:
+            self._said_s = now
+            self._console.print(f"{self._name}: {text} [{clock(now)}]", markup=False, soft_wrap=True, highlight=False)
 
 
 def finished(report: Any) -> int:

@@ -208,15 +208,21 @@ def _known(where: str, value: Mapping[str, Any], valid: list[str]) -> None:
         raise InvalidConfig(f"{where} has no {odd}; valid: {valid}")
 
 
+def _left_out(owner: Any, name: str, value: object) -> bool:
+    return value is None and next(f for f in fields(owner) if f.name == name).default is None
+
+
 def _number(owner: object, name: str, low: float, high: float) -> None:
     value = getattr(owner, name)
-    if value is not None and not (isinstance(value, (int, float)) and low <= value <= high):
+    if _left_out(owner, name, value):
+        return
+    if not (isinstance(value, (int, float)) and low <= value <= high):
         raise InvalidConfig(f"{type(owner).__name__}.{name} must be a number in [{low:g}, {high:g}], got {value!r}")
 
 
 def _vector(owner: object, name: str, low: float, high: float) -> None:
     value = getattr(owner, name)
-    if value is None:
+    if _left_out(owner, name, value):
         return
     parts = cast(tuple[Any, ...], value) if isinstance(value, tuple) else ()
     if len(parts) != 3 or not all(isinstance(v, (int, float)) and low <= v <= high for v in parts):

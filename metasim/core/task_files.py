@@ -58,6 +58,21 @@ def origins(items: Iterable[type]) -> list[str]:
     return [_origin(name) for name in foreign]
 
 
+def contents(items: Iterable[object]) -> str:
+    """Return a digest of files that are not metasim's: those that :data:`VARIABLE` names, and where items come from.
+
+    Args:
+        items: Classes, functions or instances.
+    """
+    files = {Path(name) for name in os.environ.get(VARIABLE, "").split(os.pathsep) if name and _is_file(name)}
+    for module in {str(getattr(item, "__module__", "")) for item in items}:
+        file = getattr(sys.modules.get(module), "__file__", None)
+        if file and module.partition(".")[0] != "metasim":
+            files.add(Path(file))
+    found = sorted(hashlib.sha256(file.read_bytes()).digest() for file in files if file.is_file())
+    return hashlib.sha256(b"".join(found)).hexdigest()
+
+
 def load_task_module(name: str) -> ModuleType:
     """Import a Python file by its path, or a module by its name, once; what it registers is then there.
 

@@ -18,6 +18,7 @@ from metasim.randomize.axis import AXES, LooksAxis, check, sample
 
 Array = Any
 DEFAULT = "mujoco"
+RENDERER_AXIS = "renderer"
 
 
 class Drawer:
@@ -85,6 +86,19 @@ def one_per_world(looks: Sequence[Looks | None], num_worlds: int) -> list[Looks 
     if len(found) != num_worlds or not all(look is None or isinstance(look, Looks) for look in found):
         raise InvalidConfig(f"looks must be {num_worlds} of Looks or None, one per world, got {looks!r}")
     return found
+
+
+def check_renderer(renderer: str, vary: Mapping[str, str]) -> None:
+    """Refuse a renderer that is named and varied at once, of which one would be ignored.
+
+    Raises:
+        UnknownName: For a renderer that is not registered.
+        InvalidConfig: If it is varied, too.
+    """
+    if renderer:
+        RENDERERS[renderer]
+        if RENDERER_AXIS in vary:
+            raise InvalidConfig(f"renderer={renderer!r} draws every picture, so axis {RENDERER_AXIS!r} cannot vary")
 
 
 def sampled_looks(vary: Mapping[str, str], seed: EpisodeSeed, backend: str) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from metasim.core.backend import Backend, Start
-from metasim.core.errors import InvalidConfig
+from metasim.core.errors import InvalidConfig, UnknownName
 from metasim.core.looks import Looks
+from metasim.core.rendering import RENDERERS
 from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import Task
-from metasim.randomize.axis import AXES, SPLITS, SceneAxis, check, sample
+from metasim.randomize.axis import AXES, SPLITS, SceneAxis, StepAxis, check, sample
 from metasim.randomize.variation import (
     Channels,
     Variation,
@@ -61,7 +62,19 @@ class Varying:
         varied: list[Variation | None] = [dict(v) if v else None for v in variations]
         if any(varied) or hasattr(self._task, "scene_key"):
             refuse(type(self._task), self._backend.name, varied)
+            self._check_values(varied)
         return varied
+
+    def _check_values(self, varied: Sequence[Variation | None]) -> None:
+        """Refuse values of steps and looks now: what starts are made of is refused before anything is written."""
+        for variation in varied:
+            renderer = Looks.from_json(looks_of(variation)).renderer
+            if renderer and renderer not in RENDERERS:
+                raise UnknownName("renderer", renderer, RENDERERS)
+            for name, value in (variation or {}).items():
+                axis = AXES[name]
+                if isinstance(axis, StepAxis):
+                    axis.check(self._backend.info, [value])
 
     def starts(self, start: Start, varied: Sequence[Variation | None]) -> list[tuple[Array, Start]]:
         """Return the task's own start, varied, as parts: rows among those of ``varied``, and their start."""

@@ -13,6 +13,7 @@ from gymnasium.vector.utils import batch_space
 from metasim.core.errors import InvalidConfig
 from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import Task
+from metasim.envs.drawing import check_renderer
 from metasim.envs.episodes import Episodes, check_override
 from metasim.envs.observation import Observer, Shots, put_rows, take_row
 from metasim.envs.varying import check_vary, draw_variations
@@ -64,6 +65,7 @@ class EpisodesVectorEnv(VectorEnv[Any, Any, Any]):
             raise InvalidConfig(f"split must be 'train' or 'test', got {split!r}")
         self.mode, self.episodes, self.split = _autoreset(autoreset_mode), episodes, split
         self._vary = dict(vary or {})
+        check_renderer(renderer, self._vary)
         for task in episodes.classes.values() if vary else ():
             check_vary(self._vary, task, episodes.engine, scenes=False)
         self.num_envs = num_envs = int(episodes.num_worlds)

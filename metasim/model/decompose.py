@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ def _read(path: Path) -> tuple[MeshData, ...]:
     try:
         with path.open("rb") as file, np.load(file) as kept:
             return tuple(MeshData(kept[f"vertices{i}"], kept[f"faces{i}"]) for i in range(len(kept.files) // 2))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         if not isinstance(error, FileNotFoundError):
             LOGGER.warning("%s cannot be read (%s); decomposing anew", path, error)
         return ()

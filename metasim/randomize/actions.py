@@ -33,6 +33,10 @@ class ActionNoise(StepAxis):
         """Draw the standard deviation."""
         return self.span.draw(rng, split)
 
+    def check(self, info: ModelInfo, value: Sequence[Json]) -> None:
+        """Refuse anything but deviations of 0 or more."""
+        numbers(self.name, value, 0.0)
+
     def channel(self, task: type[Task], info: ModelInfo, num_worlds: int, action_size: int) -> Channel:
         """Return the noise of N worlds."""
         return _Noise(num_worlds, action_size)
@@ -50,6 +54,12 @@ class ActionDelay(StepAxis):
         low, high = self.steps[split]
         return int(rng.integers(low, high + 1))
 
+    def check(self, info: ModelInfo, value: Sequence[Json]) -> None:
+        """Refuse anything but whole numbers of steps up to the longest delay."""
+        steps = numbers(self.name, value, 0, LONGEST)
+        if (steps % 1).any():
+            raise InvalidState(f"a value of axis {self.name!r} is a whole number of steps, got {list(value)}")
+
     def channel(self, task: type[Task], info: ModelInfo, num_worlds: int, action_size: int) -> Channel:
         """Return the delays of N worlds."""
         return _Delay(num_worlds, action_size)
@@ -63,7 +73,7 @@ class _Noise(Channel):
 
     def begin(self, rows: Array, values: Sequence[Json], seeds: Sequence[EpisodeSeed]) -> None:
         """Begin episodes: their first block is drawn at the first step."""
-        self._sd[rows] = numbers(ACTION_NOISE.name, [0.0 if v is None else v for v in values], 0.0)
+        self._sd[rows] = [0.0 if v is None else v for v in values]
         self._t[rows] = 0
         for row, seed, value in zip(rows, seeds, values, strict=True):
             self._seeds[int(row)] = None if value is None else seed
@@ -100,10 +110,7 @@ class _Delay(Channel):
 
     def begin(self, rows: Array, values: Sequence[Json], seeds: Sequence[EpisodeSeed]) -> None:
         """Begin episodes with nothing on its way."""
-        steps = numbers(ACTION_DELAY.name, [0 if v is None else v for v in values], 0, LONGEST)
-        if (steps % 1).any():
-            raise InvalidState(f"a value of axis {ACTION_DELAY.name!r} is a whole number of steps, got {list(values)}")
-        self._delay[rows], self._t[rows], self._sent[rows] = steps, 0, 0.0
+        self._delay[rows], self._t[rows], self._sent[rows] = [v or 0 for v in values], 0, 0.0
 
     def act(self, action: Array) -> Array:
         """Return the actions of so many steps ago."""

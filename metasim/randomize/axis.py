@@ -80,6 +80,10 @@ class StepAxis(Axis):
     """An axis that acts at every step, through a channel that N worlds share."""
 
     @abstractmethod
+    def check(self, info: ModelInfo, value: Sequence[Json]) -> None:
+        """Refuse stored values that cannot be, with InvalidState or UnknownName, before any world has begun."""
+
+    @abstractmethod
     def channel(self, task: type[Task], info: ModelInfo, num_worlds: int, action_size: int) -> Channel:
         """Return what stands between the policy and N worlds."""
 

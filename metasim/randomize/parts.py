@@ -28,7 +28,6 @@ class Parts:
 
     Attributes:
         objects: Free body to the names of the bodies with mass that move with it, itself among them.
-        joints: Free body to its joint.
         masses_kg: Free body to the mass of all that moves with it.
         joined: Free bodies that consist of several rigidly joined ones with mass.
         geoms: Geoms that can touch something.
@@ -43,7 +42,6 @@ class Parts:
     """
 
     objects: Mapping[str, tuple[str, ...]]
-    joints: Mapping[str, str]
     masses_kg: Mapping[str, float]
     joined: tuple[str, ...]
     geoms: tuple[str, ...]
@@ -86,7 +84,6 @@ def parts_of(task: type[Task]) -> Parts:
     others |= {int(m.body_rootid[m.geom_bodyid[table]])} if table >= 0 else set()
     return Parts(
         objects={names[b]: tuple(names[k] for k in tree if m.body_mass[k] > 0) for b, tree in free.items()},
-        joints={names[b]: info.joints[int(m.body_jntadr[b])] for b in free},
         masses_kg={names[b]: float(m.body_mass[tree].sum()) for b, tree in free.items()},
         joined=tuple(names[b] for b, tree in free.items() if _joined(m, tree)),
         geoms=tuple(info.geoms[g] for g in range(m.ngeom) if m.geom_contype[g] or m.geom_conaffinity[g]),

@@ -56,6 +56,11 @@ class Pushes(StepAxis):
             return "it has neither a free object nor a hand"
         return "" if "wrench" in BACKENDS[backend].capabilities else "the engine takes no forces from outside"
 
+    def check(self, info: ModelInfo, value: Sequence[Json]) -> None:
+        """Refuse anything but pushes of bodies that there are."""
+        for one in value:
+            info.index("body", _checked(one)[0])
+
     def channel(self, task: type[Task], info: ModelInfo, num_worlds: int, action_size: int) -> Channel:
         """Return the pushes of N worlds."""
         return _Pushes(info, num_worlds)

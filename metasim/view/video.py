@@ -6,7 +6,7 @@ import io
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from metasim.core.policy import POLICIES
 from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import TASKS
 from metasim.envs import Episodes
-from metasim.envs.showing import show_factors
+from metasim.envs.showing import show_factors, show_pictures
 from metasim.envs.varying import check_vary, planned
 from metasim.view.pictures import picture
 
@@ -64,6 +64,8 @@ def record(
     fps: float = FPS,
     horizon: int | None = None,
     tail: int | None = None,
+    at: Callable[[float], Collection[int]] | None = None,
+    quick: bool = False,
     report: Callable[[int, int], None] | None = None,
 ) -> Recording:
     """Run one episode and draw it.
@@ -81,6 +83,8 @@ def record(
         fps: Frames per second wanted; the nearest that is a whole number of steps is taken.
         horizon: Steps until truncation; None for the task's.
         tail: Steps that are still recorded after the first success; None for all up to the horizon.
+        at: From the control period [s] to the steps after which a frame is drawn, instead of so many a second.
+        quick: Whether MuJoCo draws cheaply, whatever the engine; see :func:`metasim.view.picture`.
         report: Called with the steps taken and the horizon.
     """
     if not fps > 0:
@@ -95,17 +99,19 @@ def record(
         observation = episodes.begin(row, seeds, variations=part.variations)
         actor.reset(row, seeds)
         show_factors(actor, episodes, row, seeds)
-        first = picture(episodes, camera, size)
+        first = picture(episodes, camera, size, quick=quick)
+        wanted = None if at is None else {*at(episodes.control_period_s)}
         frames, solved, last, left, steps = [first.rgb], False, False, tail, 0
         while True:
+            show_pictures(actor, episodes)
             step = episodes.step(actor.act(np.concatenate([*observation.values()], axis=1)))
             observation, last, steps = step.observation, bool(step.success[0]), steps + 1
             solved |= last
             if solved and left is not None:
                 left -= 1
             done = bool(step.terminated[0] | step.truncated[0]) or (left is not None and left < 0)
-            if steps % stride == 0 or done:
-                frames.append(picture(episodes, camera, size).rgb)
+            if steps in wanted if wanted is not None else (steps % stride == 0 or done):
+                frames.append(picture(episodes, camera, size, quick=quick).rgb)
             if report is not None:
                 report(steps, episodes.horizon)
             if done:

@@ -77,7 +77,7 @@ def read(config: CloneConfig) -> Demonstrations:
     )
     batch = windows[np.arange(len(windows))]
     episodes = len(windows.episodes)
-    held = round(config.settings.valid * episodes) if episodes > 1 else 0
+    held = min(round(config.settings.valid * episodes), episodes - 1)
     chosen = np.random.default_rng(config.seed).permutation(episodes)[:held]
     columns = seen_columns(info.observation, config.hide, config.see)
     return Demonstrations(

@@ -52,7 +52,11 @@ def clone(config: CloneConfig, report: Report | None = None) -> Path:
     state, rows = config.folder / STATE, list[CloneRow]()
     if state.exists():
         rows = [CloneRow(**row) for row in load_header(state)["curve"]]
-        if rows[-1].steps >= config.settings.steps and config.policy.exists():
+        if not config.policy.exists():
+            raise InvalidConfig(
+                f"{config.policy}, which is the best so far, is gone; delete {config.folder} to begin anew"
+            )
+        if rows[-1].steps >= config.settings.steps:
             load_policy(config.policy)
             return config.policy
     with _threads(config.threads):

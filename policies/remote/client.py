@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -54,9 +55,7 @@ class Remote:
     """
 
     def __init__(self, url: str, num_worlds: int, timeout_s: float = TIMEOUT_S, digest: str = "") -> None:
-        self._connection = Connection(url, timeout_s, self._hello)
-        self._session, self._num_worlds = secrets.token_hex(16), num_worlds
-        self._digest = digest
+        self._connection = Connection(url, timeout_s, _Greeting(url, secrets.token_hex(16), num_worlds, digest))
         self.specification = self._connection.open()
         self.shown, self.cameras = self.specification.shown, self.specification.cameras
         self._begun: dict[str, Any] = {}
@@ -101,14 +100,23 @@ class Remote:
         """Say goodbye; may be called twice."""
         self._end()
 
-    def _hello(self, specification: Specification) -> tuple[str, dict[str, Any], str]:
-        if self._digest and specification.digest != self._digest:
+
+@dataclass(frozen=True)
+class _Greeting:
+    """How a client begins every connection of a session; it does not know the client, which is freed when unused."""
+
+    url: str
+    session: str
+    worlds: int
+    digest: str
+
+    def __call__(self, specification: Specification, answered: int) -> tuple[str, dict[str, Any], str]:
+        if self.digest and specification.digest != self.digest:
             raise InvalidPolicy(
-                f"{self._connection.url} served another policy when this run began, and serves {specification.name}"
-                " now; leave it alone meanwhile"
+                f"{self.url} served another policy when this run began, and serves {specification.name} now; leave it"
+                " alone meanwhile"
             )
-        said = {"protocol": PROTOCOL, "session": self._session, "worlds": self._num_worlds}
-        answered = self._connection.answered
+        said = {"protocol": PROTOCOL, "session": self.session, "worlds": self.worlds}
         return HELLO, {**said, "digest": specification.digest, "answered": answered}, READY
 
 
@@ -191,6 +199,10 @@ def parse(words: str) -> tuple[str, float]:
     url, text = said.get("url", ""), said.get("timeout", str(TIMEOUT_S))
     if not url.startswith(("ws://", "wss://")):
         raise InvalidConfig(f"the url of a remote policy begins with ws:// or wss://, got {url!r}")
+    try:
+        _ = urlsplit(url).port
+    except ValueError as error:
+        raise InvalidConfig(f"the url of a remote policy is ws://HOST:PORT, got {url!r}: {error}") from error
     try:
         timeout_s = float(text)
     except ValueError:

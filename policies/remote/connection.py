@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from metasim.core.errors import MetasimError
 from metasim.policies.remote.messages import (
     END,
     ERROR,
@@ -19,7 +20,7 @@ from metasim.policies.remote.messages import (
 )
 from metasim.policies.remote.specification import Specification, specification_of
 
-Greeting = Callable[[Specification], tuple[str, dict[str, Any], str]]
+Greeting = Callable[[Specification, int], tuple[str, dict[str, Any], str]]
 
 
 class Connection:
@@ -28,7 +29,8 @@ class Connection:
     Args:
         url: Where.
         timeout_s: Longest wait for a connection, and for one answer.
-        greeting: What is asked first on every connection, given the server's specification; None for nothing.
+        greeting: What is asked first on every connection, given the server's specification and :attr:`answered`; None
+            for nothing.
 
     Attributes:
         answered: Number of the last request that was answered.
@@ -67,9 +69,13 @@ class Connection:
                 raise BadMessage(f"it begins with {hello.type!r} instead of {HELLO!r}")
             specification = specification_of(hello.payload)
             if self._greeting is not None:
-                self._exchange(*self._greeting(specification), seq=0)
+                self._exchange(*self._greeting(specification, self.answered), seq=0)
         except (BadMessage, _Lost) as error:
+            self.close()
             raise self.failure(f"is no server of policies that can be used: {error}") from error
+        except MetasimError:
+            self.close()
+            raise
         return specification
 
     def ask(self, type: str, payload: Mapping[str, Any], answer: str) -> Mapping[str, Any]:

@@ -37,19 +37,26 @@ from metasim.policies.saved import sizes
 Array = Any
 KEPT_S = 60.0
 """How long a session waits for its client to come back."""
+CLOSE_S = 2.0
+"""How long a client may take to say goodbye."""
+GOING_AWAY = 1001
 MOST_WORLDS = 65_536
 _VERSIONS = ("metasim-robotics", "numpy")
 
 
 @dataclass
 class _Session:
-    """A policy in a client's worlds, and the last answer, which is given again if its request is."""
+    """A policy in a client's worlds, and the last answer, which is given again if its request is.
+
+    ``by`` is the connection it goes on at, ``left`` when that was lost.
+    """
 
     policy: Any
     worlds: int
     seq: int = 0
     answer: bytes = b""
     lock: threading.Lock = field(default_factory=threading.Lock)
+    by: Any = None
     left: float | None = None
 
 
@@ -87,9 +94,11 @@ class PolicyServer:
         versions = {name: importlib.metadata.version(name) for name in _VERSIONS}
         self.specification = replace(said, digest=digest_of(said, versions))
         self._sessions: dict[str, _Session] = {}
-        self._lock = threading.Lock()
+        self._sockets, self._lock = set[Any](), threading.Lock()
         try:
-            self._server: Any = serve(self._talk, host, port, compression=None, max_size=MOST_BYTES)
+            self._server: Any = serve(
+                self._talk, host, port, compression=None, max_size=MOST_BYTES, close_timeout=CLOSE_S
+            )
         except OSError as error:
             raise InvalidConfig(f"cannot listen at {host}:{port} ({error.strerror}); name another --port") from error
         self.port: int = self._server.socket.getsockname()[1]
@@ -105,14 +114,20 @@ class PolicyServer:
         return thread
 
     def stop(self) -> None:
-        """Stop listening; may be called from any thread."""
+        """Stop listening and leave all clients; may be called from any thread, and twice."""
         self._server.shutdown()
+        with self._lock:
+            sockets = tuple(self._sockets)
+        for socket in sockets:  # else their threads would keep the process until every client has left
+            socket.close(GOING_AWAY)
 
     def _talk(self, socket: Any) -> None:
         """Speak with one client until it leaves."""
         from websockets.exceptions import ConnectionClosed  # pyright: ignore[reportMissingImports]
 
         name, seq = "", 0
+        with self._lock:
+            self._sockets.add(socket)
         try:
             socket.send(pack(Message(type=HELLO, payload=self.specification.payload(), seq=0)))
             for data in socket:
@@ -123,7 +138,7 @@ class PolicyServer:
                         self._sessions.pop(name, None)
                     return
                 if message.type == HELLO:
-                    name = self._greet(message.payload)
+                    name = self._greet(message.payload, socket)
                     socket.send(pack(Message(type=READY, payload={}, seq=seq)))
                 elif name not in self._sessions:
                     raise BadMessage("a client has to say hello first")
@@ -136,10 +151,13 @@ class PolicyServer:
         except Exception as error:  # a stranger's policy may raise anything; the client is told
             self._complain(socket, seq, f"the policy raised {type(error).__name__}: {error}")
         finally:
-            if name in self._sessions:
-                self._sessions[name].left = time.monotonic()
+            with self._lock:
+                self._sockets.discard(socket)
+                session = self._sessions.get(name)
+                if session is not None and session.by is socket:  # the client may have come back at another one
+                    session.left = time.monotonic()
 
-    def _greet(self, payload: Mapping[str, Any]) -> str:
+    def _greet(self, payload: Mapping[str, Any], socket: Any) -> str:
         """Begin a session, or go on with one, and return its name."""
         if payload.get("protocol") != PROTOCOL:
             raise BadMessage(f"the client speaks protocol {payload.get('protocol')!r}, and this is {PROTOCOL!r}")
@@ -159,11 +177,10 @@ class PolicyServer:
             if known is None:
                 if payload.get("answered", 0):
                     raise BadMessage("the session is not known here any more, and what the policy remembered is lost")
-                self._sessions[name] = _Session(self._factory(self._task, worlds), worlds)
+                known = self._sessions[name] = _Session(self._factory(self._task, worlds), worlds)
             elif known.worlds != worlds:
                 raise BadMessage(f"the session has {known.worlds} worlds, not {worlds}")
-            else:
-                known.left = None
+            known.by, known.left = socket, None
         return name
 
     def _answer(self, session: _Session, message: Message) -> bytes:

@@ -1,5 +1,6 @@
 """A frozen protocol: the same bytes however it is run, from the file alone; what does not fit is refused."""
 
+import contextlib
 import dataclasses
 import json
 import lzma
@@ -20,6 +21,7 @@ from metasim.benchmarks.generalization import (
     BenchConfig,
     Finished,
     InvalidProtocol,
+    Rerun,
     Suite,
     Table,
     bench,
@@ -27,11 +29,11 @@ from metasim.benchmarks.generalization import (
     load,
     make_team,
     redrawn,
-    rerun,
 )
 from metasim.benchmarks.generalization.drawing import refused
 from metasim.benchmarks.generalization.frozen import digest, pack, parse, rounded
 from metasim.benchmarks.generalization.running import parts_of
+from metasim.benchmarks.report import Shots
 from metasim.cli import main
 from metasim.core.errors import InvalidConfig, UnknownName, UnsupportedFeature
 from metasim.core.policy import POLICIES
@@ -217,14 +219,21 @@ def test_policies_that_know_one_task_each_are_run_as_one(config: Any) -> None:
 
 
 def test_an_episode_is_run_again_as_it_was_and_drawn(reference: Results, protocol: Path) -> None:
-    again = rerun(reference, (16, 12), 1000.0, load(protocol))
-    for label in ("toy-crowd", "L1"):
-        e = next(e for e in reference.episodes if (e.task, e.condition.label) == (HELD, label))
-        recording = again(e)
-        assert (recording.success_any, recording.steps) == (e.success_any, e.length)
-        assert [frame.shape for frame in recording.frames] == [(12, 16, 3)] * 7
+    size = (16, 12)
+    for shots, frames in (
+        (Shots(size=size, fps=1000.0, tail_s=1e6), 7),
+        (Shots(size=size, frames=4), 4),
+        (Shots(size=size, frames=1), 1),
+    ):
+        with contextlib.closing(Rerun(reference, shots, load(protocol))) as again:
+            for label in ("toy-crowd", "L1"):
+                e = next(e for e in reference.episodes if (e.task, e.condition.label) == (HELD, label))
+                recording = again(e)
+                if frames > 1:
+                    assert (recording.success_any, recording.steps) == (e.success_any, e.length)
+                assert [frame.shape for frame in recording.frames] == [(12, 16, 3)] * frames
     with pytest.raises(InvalidConfig, match="with the digest"):
-        rerun(reference, (16, 12), 20.0, load(GENERALIZATION_V1.name))
+        Rerun(reference, Shots(size=size, fps=20.0), load(GENERALIZATION_V1.name))
 
 
 def test_both_engines_merge_into_one_result(config: Any, reference: Results) -> None:

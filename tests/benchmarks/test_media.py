@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 
 from metasim.benchmarks.report import Filmstrip, InvalidMedia, Video, load_media, render, save_media
+from metasim.benchmarks.report.choosing import MOST_STRIPS, Shots, shown_together, unsolved
 from metasim.benchmarks.report.reruns import filmstrips, rerun, side_by_side
-from metasim.benchmarks.results import EpisodeResult
+from metasim.benchmarks.results import EpisodeResult, Results
 from metasim.core.errors import InvalidConfig
 
 from .test_report import Page, assert_self_contained, payload, png
@@ -35,6 +36,7 @@ MEDIA = (
     Filmstrip(task="lab/push-v0", label="seed 7, episode 4", image=png(30, 6)),
     Video(task="lab/push-v0", label="mujoco", clip=CLIP + b"1", group="episode 0", caption="solved after 12 steps"),
     Video(task="lab/push-v0", label="pybullet", clip=CLIP + b"2", group="episode 0"),
+    Filmstrip(task="lab/push-v0", label="starts", image=jpeg(50, 20), caption="levels", failure=False),
     Video(task="Montage", label="all", clip=CLIP + b"3"),
 )
 
@@ -126,6 +128,51 @@ def test_filmstrips_are_of_the_first_unsolved_episodes_of_each_cell(results):
     assert found.notes == ()
 
 
+def outcomes(make: Any, label: str, solved: int, task: str = "lab/a-v0", **fields: Any) -> list[EpisodeResult]:
+    """Four episodes of a condition, the first so many solved, each condition with returns of its own."""
+    failed = {"success_any": False, "success_last": False, "first_success_step": None}
+    place = {"level": label} if label == "control" or label.startswith("L") else {"factor": label}
+    worth = float(sum(map(ord, label)))
+    rows = [{"task": task, "episode": k, "episode_return": worth, **place, **fields} for k in range(4)]
+    return [make(**row, **({} if k < solved else failed)) for k, row in enumerate(rows)]
+
+
+def test_of_many_conditions_the_worst_are_filmed(make):
+    rows = [e for label, n in (("control", 4), ("L0", 1), ("mass", 2), ("gains", 0)) for e in outcomes(make, label, n)]
+    alike = [dataclasses.replace(e, level="L1") for e in rows if e.level == "L0"]
+    looks = [dataclasses.replace(e, level="", factor="light") for e in rows if e.level == "control"]
+    found, left_out = unsolved(Results(protocol="p", config={}, episodes=(*rows, *alike, *looks)), 2)
+    assert [(e.condition.label, e.episode) for e in found] == [("L1", 1), ("L1", 2), ("gains", 0), ("gains", 1)]
+    assert left_out == 1  # mass
+    tasks = [f"lab/t{k:03}-v0" for k in range(MOST_STRIPS)]
+    many = [e for k, task in enumerate(tasks) for e in outcomes(make, "mass", k % 3, task)]
+    found, left_out = unsolved(Results(protocol="p", config={}, episodes=tuple(many)), 2)
+    assert len(found) == MOST_STRIPS and left_out == MOST_STRIPS // 2
+    shown = {e.task for e in found}
+    assert shown >= set(tasks[::3]) and not shown & set(tasks[2::3])  # the worst ones
+
+
+def test_videos_show_the_control_and_the_highest_level(make):
+    labels = ("control", "L0", "L1", "mass")
+    rows = [e for label in labels for engine in ("a", "b") for e in outcomes(make, label, 1, backend=engine)]
+    both = Results(protocol="p", config={}, episodes=tuple(rows))
+    assert [
+        (name, [(e.backend, e.condition.label, e.episode) for e in row]) for name, row in shown_together(both, 1)
+    ] == [(label, [("a", label, 0), ("b", label, 0)]) for label in ("control", "L1")]
+    alone = shown_together(both.only(backend="a"), 2)
+    assert [(name, [(e.condition.label, e.episode) for e in row]) for name, row in alone] == [
+        ("", [("control", k), ("L1", k)]) for k in (0, 1)
+    ]
+
+
+def test_frames_are_counted_or_follow_the_clock(make):
+    e = make(length=120, first_success_step=40)
+    assert Shots(size=(8, 8), frames=7).of(e)(0.04) == [0, 20, 40, 60, 80, 100, 120]
+    clocked = Shots(size=(8, 8), fps=10.0, tail_s=0.4)
+    assert clocked.of(e)(0.02) == [*range(0, 60, 5), 60] and clocked.rate(e, 0.02) == pytest.approx(10.0)
+    assert Shots(size=(8, 8), frames=1).of(e)(0.04) == [0]
+
+
 def test_what_does_not_end_as_it_did_is_not_shown(results):
     found = filmstrips(results, 1, run=lambda e: played(e, success_any=e.backend == "pybullet"))
     assert {strip.label.partition(",")[0] for strip in found.media} == {"mujoco"}
@@ -144,7 +191,7 @@ def test_what_cannot_be_run_is_said(results, make):
     assert found.media == () and "episodes with condition mass = 2 can only be drawn by the protocol" in found.notes[0]
     goals = dataclasses.replace(results, config={"goals": "MT10"})
     assert "a protocol's goals" in filmstrips(goals, 1).notes[0]
-    assert callable(rerun(results, (8, 8), 4.0))
+    assert callable(rerun(results, Shots(size=(8, 8), fps=4.0)))
 
 
 def test_videos_are_of_the_same_start_in_every_engine_side_by_side(results):

@@ -79,7 +79,7 @@ def test_report_with_films(run, files, my_task) -> None:
     text = Path("page.html").read_text()
     images = re.findall(r'<img src="data:image/\w+;base64,([^"]+)"', text)
     sizes = [Image.open(io.BytesIO(base64.b64decode(data))).size for data in images]
-    assert sizes[0] == (50, 20) and all(width % 160 == 0 and height == 160 for width, height in sizes[1:])
+    assert sizes[0] == (50, 20) and all(width % 168 == 0 and height == 126 for width, height in sizes[1:])
     failed = [e for e in json.loads(Path(files[1]).read_text())["episodes"] if not e["success_any"]]
     assert len(sizes) == 1 + min(1, len(failed)) == 2
     assert "metasim report zero.json -o page.html --filmstrips 1 --media films" in text

@@ -99,6 +99,9 @@ def test_a_killed_training_ends_in_the_same_bytes(demos: Path, tmp_path: Path) -
     assert clone(config(demos, tmp_path / "c", seed=1)).read_bytes() != whole.read_bytes()
     with pytest.raises(InvalidConfig, match="another seed: 0 instead of 1"):
         clone(config(demos, tmp_path / "b.safetensors", seed=1))
+    asked.policy.unlink()
+    with pytest.raises(InvalidConfig, match="b.safetensors, which is the best so far, is gone"):
+        clone(asked)
 
 
 def test_what_is_hidden_changes_nothing(demos: Path, tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Remote policies: the same bytes as here, and a plain sentence when something goes wrong."""
 
+import gc
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +18,7 @@ import pytest
 msgpack: Any = pytest.importorskip("msgpack", reason="msgpack is not installed (extra remote)")
 pytest.importorskip("websockets", reason="websockets is not installed (extra remote)")
 
+from websockets.exceptions import ConnectionClosed  # noqa: E402
 from websockets.sync.client import connect  # noqa: E402
 from websockets.sync.server import serve  # noqa: E402
 
@@ -88,7 +91,17 @@ def test_a_policy_for_something_else_is_refused_with_both_specifications() -> No
         assert sentence in str(caught.value)
 
 
-@pytest.mark.parametrize("words", ["remote:", "remote:url=http://x:1", "remote:url=ws://x:1,timeout=no", "remote:a=1"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "remote:",
+        "remote:url=http://x:1",
+        "remote:url=ws://x:one",
+        "remote:url=ws://x:99999",
+        "remote:url=ws://x:1,timeout=no",
+        "remote:a=1",
+    ],
+)
 def test_addresses_that_are_none(words: str) -> None:
     with pytest.raises(InvalidConfig, match="remote|timeout"):
         remote(words)
@@ -124,6 +137,55 @@ def test_a_lost_connection_is_made_anew_and_nothing_is_forgotten() -> None:
                 policy._connection._socket.socket.shutdown(socket.SHUT_RDWR)
             np.testing.assert_array_equal(policy.act(np.zeros((2, 18))), local.act(np.zeros((2, 18))))
         policy.close()
+
+
+def test_a_client_that_came_back_is_not_taken_for_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server may notice that the first connection is lost after the second one was made."""
+    monkeypatch.setattr("metasim.policies.remote.server.KEPT_S", 0.0)
+
+    def say(there: Any, session: str, answered: int) -> None:
+        assert msgpack.unpackb(there.recv(5))["type"] == "hello"
+        said = {"protocol": "metasim.remote/1", "session": session, "worlds": 1, "answered": answered}
+        there.send(packed("hello", 0, {**said, "digest": server.specification.digest}))
+        assert msgpack.unpackb(there.recv(5))["type"] == "ready"
+
+    server = PolicyServer("zero", PUSH)
+    server.start()
+    lost, back, other = (connect(f"ws://127.0.0.1:{server.port}", compression=None) for _ in range(3))
+    say(lost, "the first", 0)
+    say(back, "the first", 0)
+    lost.close()
+    time.sleep(0.2)
+    say(other, "another one", 0)  # now those are forgotten whose client is gone
+    begin = {"rows": plain_array([0], "<i8"), "seeds": [SEED], "sample": {}}
+    back.send(packed("episode_start", 1, begin))
+    assert msgpack.unpackb(back.recv(5))["type"] == "ready"
+    server.stop()
+
+
+def test_a_client_that_nobody_needs_leaves() -> None:
+    """An evaluation makes a policy for each task, and forgets it."""
+    with served("zero") as words:
+        policy = POLICIES[remote(words)](TASKS[PUSH], 1)
+        socket = policy._connection._socket
+        del policy
+        gc.collect()
+        with pytest.raises(ConnectionClosed):
+            socket.recv(5)
+
+
+def test_a_server_that_stops_leaves_its_clients() -> None:
+    """Else the threads that wait for them would keep the process after Ctrl-C."""
+    server = PolicyServer("zero", PUSH)
+    server.start()
+    policy = POLICIES[remote(f"remote:url=ws://127.0.0.1:{server.port}")](TASKS[PUSH], 1)
+    waiting = set(threading.enumerate())
+    server.stop()
+    server.stop()
+    for thread in waiting - {threading.main_thread()}:
+        thread.join(5)
+        assert not thread.is_alive()
+    policy.close()
 
 
 def hello(**changes: Any) -> bytes:

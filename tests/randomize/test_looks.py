@@ -88,6 +88,8 @@ def test_looks_round_trip_through_json() -> None:
     ("value", "what"),
     [
         ({"camera": {"fov_scale": 9.0}}, r"fov_scale must be a number in \[0.25, 2\]"),
+        ({"camera": {"fov_scale": None}}, "fov_scale must be a number"),
+        ({"light": {"colour": None}}, "colour must be three numbers"),
         ({"camera": {"shift_m": [0.0, 1.0]}}, "shift_m must be three numbers"),
         ({"camera": {"shift_m": [0.0, 1.0, float("nan")]}}, "shift_m must be three numbers"),
         ({"light": {"strength": -1.0}}, "strength must be"),
@@ -294,6 +296,8 @@ def test_pictures_of_a_dataset_vary_by_each_episodes_seed(tmp_path: Path, worlds
     vary = {"materials": "test", "camera": "train"}
     common: Any = {"path": plain, "size": (32, 32), "renderer": "mujoco"}
     drawn = render_dataset(RenderConfig(out=tmp_path / "b.h5", vary=vary, **common))
+    with pytest.raises(InvalidConfig, match="renderer='mujoco' draws every picture, so axis 'renderer' cannot vary"):
+        RenderConfig(out=tmp_path / "c.h5", vary={"renderer": "test"}, **common)
     with Dataset(drawn) as data:
         for demo in data:
             looks = sample(vary, TASKS[TASK], demo.info.episode_seed)

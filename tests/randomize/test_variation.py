@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from metasim.core.errors import InvalidConfig, UnsupportedFeature
+from metasim.core.errors import InvalidConfig, MetasimError, UnsupportedFeature
 from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import TASKS
 from metasim.envs import EpisodeGroup, Episodes
@@ -182,3 +182,27 @@ def test_variations_are_plain_json() -> None:
         if not axis.refuse(TASKS[PICK], "mujoco"):
             value = sample({name: "test"}, TASKS[PICK], seed(0))
             assert json.loads(json.dumps(value, allow_nan=False)) == value
+
+
+BAD = (
+    {"action-delay": 99},
+    {"action-noise": -1.0},
+    {"pushes": {"body": "nobody", "force": [1.0, 0.0, 0.0], "at": [1], "steps": 2}},
+    {"mass": {"cube": -1.0}},
+    {"camera": {"fov_scale": 9.0}},
+    {"renderer": "crayons"},
+)
+
+
+@pytest.mark.parametrize("bad", BAD, ids=[next(iter(bad)) for bad in BAD])
+def test_values_that_cannot_be_are_refused_before_anything_begins(bad: dict) -> None:
+    episodes = Episodes(PICK, "mujoco", 2)
+    rows, first = np.arange(2), [seed(0), seed(1)]
+    episodes.begin(rows, first)
+    episodes.advance(np.zeros((2, episodes.action_size), np.float32))
+    before, clock = bits(episodes.backend.dump()), episodes.elapsed.copy()
+    with pytest.raises(MetasimError):
+        episodes.begin(rows, [seed(2), seed(3)], variations=[None, bad])
+    assert bits(episodes.backend.dump()) == before
+    assert episodes.seeds == first and (episodes.elapsed == clock).all() and episodes.variations == [None, None]
+    episodes.close()

@@ -16,7 +16,7 @@ import numpy as np
 from metasim.core.errors import InvalidConfig, InvalidState, MetasimError, NotReady
 from metasim.core.seeding import EpisodeSeed
 from metasim.envs import Episodes
-from metasim.envs.showing import show_factors
+from metasim.envs.showing import show_factors, show_pictures
 from metasim.view.live.config import LiveConfig, MakePolicy, registered_policy
 from metasim.view.live.handles import Handle, check_range, handles
 from metasim.view.live.poses import Frame, Poses
@@ -246,6 +246,7 @@ class Session:
             self.clock.pause()
             return
         was_over = self._over.copy()
+        show_pictures(self._policy, self.episodes)
         step = self.episodes.step(self._policy.act(self._observation))
         self._observation = _flat(step.observation)
         self._success = np.where(was_over, self._success, step.success)
