@@ -37,7 +37,7 @@ MAY = {
     "metasim.datasets.training": {"core", "datasets", "datasets.tools"},
     "metasim.datasets.tools": {"core", "envs", "work", "view", "datasets"},
     "metasim.policies": {"core", "envs", "disturb", "datasets", "work", "adapters", "policies.cloning"},
-    "metasim.policies.remote": {"core", "policies"},
+    "metasim.policies.remote": {"core", "policies", "work"},
     "metasim.policies.cloning": {"core", "work", "policies", "datasets.training"},
     "metasim.benchmarks": {"core", "envs", "work", "view", "datasets"},
     "metasim.benchmarks.generalization": {"core", "model", "envs", "randomize", "work", "view", "benchmarks"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +14,7 @@ from metasim.core.errors import InvalidConfig, MetasimError
 from metasim.core.policy import POLICIES
 from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import TASKS
+from metasim.core.task_files import contents
 from metasim.policies.remote.messages import (
     ACTION,
     END,
@@ -33,6 +33,7 @@ from metasim.policies.remote.messages import (
 )
 from metasim.policies.remote.specification import Specification, digest_of
 from metasim.policies.saved import sizes
+from metasim.work.shift import source, versions
 
 Array = Any
 KEPT_S = 60.0
@@ -41,7 +42,6 @@ CLOSE_S = 2.0
 """How long a client may take to say goodbye."""
 GOING_AWAY = 1001
 MOST_WORLDS = 65_536
-_VERSIONS = ("metasim-robotics", "numpy")
 
 
 @dataclass
@@ -91,8 +91,8 @@ class PolicyServer:
             cameras={name: tuple(size) for name, size in (getattr(made, "cameras", None) or {}).items()},
             shown=tuple(getattr(made, "shown", ())),
         )
-        versions = {name: importlib.metadata.version(name) for name in _VERSIONS}
-        self.specification = replace(said, digest=digest_of(said, versions))
+        made_of = {**versions(), "source": source(), "files": contents([self._factory])}
+        self.specification = replace(said, digest=digest_of(said, made_of))
         self._sessions: dict[str, _Session] = {}
         self._sockets, self._lock = set[Any](), threading.Lock()
         try:
