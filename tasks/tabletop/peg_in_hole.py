@@ -14,7 +14,7 @@ DEPTH_M, SUCCESS_M = 0.03, 0.02
 
 def _plan(see: View) -> Plan:
     tip = see.peg + along(see.peg_quat, TIP)
-    return grasp(see, shifted(see.peg, z=0.025), PEG_M, (insert(see, tip, see.rim, DEPTH_M, 0.0015),))
+    return grasp(see, shifted(see.peg, z=0.025), PEG_M, insert(see, tip, see.rim, DEPTH_M, 0.002))
 
 
 @tabletop("peg-in-hole", "put the peg into the hole", horizon=160)

@@ -162,14 +162,23 @@ def bring(see: View, held: Array, to: Array, clearance: float = 0.06) -> Phase:
     return carry(see, held, choose(far, up, choose(aside > 0.006, across, to)))
 
 
-def insert(see: View, held: Array, rim: Array, depth: float, near_m: float, clearance: float = 0.04) -> Phase:
-    """Carry ``held`` to above ``rim``, up first, and lower it to ``depth`` below; straight down, no further aside."""
+def insert(see: View, held: Array, rim: Array, depth: float, near_m: float, clearance: float = 0.04) -> Plan:
+    """Carry ``held`` to above ``rim``, up first, and lower it to ``depth`` below, gently until it is surely inside.
+
+    What stands on the rim, less than ``near_m`` aside, is pressed, which turns it straight; pushed further aside, it is
+    lifted and tried anew, before it is pushed up out of the fingers.
+    """
     aside, high = gap_xy(held, rim), rim[:, 2] + clearance
     up = np.stack([held[:, 0], held[:, 1], high], axis=1)
     across = np.stack([rim[:, 0], rim[:, 1], np.where(aside > 0.01, high, rim[:, 2] + 0.008)], axis=1)
     far = (aside > 0.02) & (held[:, 2] < rim[:, 2] + 0.6 * clearance)
-    down = (aside < near_m) | ((held[:, 2] < rim[:, 2]) & (aside < 0.01))
-    return carry(see, held, choose(far, up, choose(down, shifted(rim, z=-depth), across)))
+    inside = (held[:, 2] < rim[:, 2] - 0.005) & (aside < 0.01)  # leaning on the rim, its middle is up to 2 mm below
+    down = carry(see, held, shifted(rim, z=-depth))
+    return (
+        down._replace(when=inside),
+        down._replace(when=aside < near_m, pace=0.3),
+        carry(see, held, choose(far, up, across)),
+    )
 
 
 def let_go(see: View, when: Array, held: Array, wide_m: float, retreat: float = 0.1) -> Plan:
