@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -121,31 +121,21 @@ def _copy(
 ) -> list[EpisodeInfo]:
     """Copy demos, each after its check: where a file is damaged, HDF5's reading says so and its copying may crash."""
     data, infos, seen = hdf5.put_group(file.id, "data"), list[EpisodeInfo](), dict[Key, str]()
-    with ExitStack() as stack:
-        path: Path | None = None
-        source, descriptor, group = None, None, ""
-        folder: Any = None
-        for i, item in enumerate(sources):
-            parent, _, name = item.group.rpartition("/")
-            if item.path != path:
-                stack.close()
-                path, group = item.path, None
-                source = stack.enter_context(hdf5.opened(item.path))
-                descriptor = hdf5.descriptor(source)
-            assert source is not None
-            if parent != group:
-                group, folder = parent, hdf5.own_group(source.id, parent) if parent else source.id
-            where = f"{item.path}: {name}"
-            info = checking.check_demo(
-                h5py.Group(hdf5.own_group(folder, name)),
-                tasks,
-                where,
-                visit=lambda info, arrays: found[info.task].add(arrays),
-                descriptor=descriptor,
-            )
-            checking.check_new(info, where, seen)
-            infos.append(info)
-            h5o.copy(folder, name.encode(), data, f"demo_{i}".encode())
+    for path, items in itertools.groupby(sources, lambda source: source.path):
+        with hdf5.opened(path) as opened:
+            descriptor = hdf5.descriptor(opened)
+            for item in items:
+                where = f"{path}: {item.group.rpartition('/')[2]}"
+                info = checking.check_demo(
+                    h5py.Group(hdf5.own_group(opened.id, item.group)),
+                    tasks,
+                    where,
+                    visit=lambda info, arrays: found[info.task].add(arrays),
+                    descriptor=descriptor,
+                )
+                checking.check_new(info, where, seen)
+                h5o.copy(opened.id, item.group.encode(), data, f"demo_{len(infos)}".encode())
+                infos.append(info)
     return infos
 
 

@@ -83,10 +83,8 @@ class Episodes:
         self.action_size = self.control.size
         self._settle(backend)
         self._settled = self.backend.snapshot(np.zeros(1, np.int64))
-        self.drawer, self._looks = (
-            Drawer(self.model, self.backend, cls.surfaces),
-            list[Looks | None]([None] * num_worlds),
-        )
+        self.drawer = Drawer(self.model, self.backend, cls.surfaces)
+        self._looks: list[Looks | None] = [None] * num_worlds
         self.memory: dict[str, Array] = {}
         self.elapsed = np.zeros(num_worlds, np.int64)
         self.seeds: list[EpisodeSeed | None] = [None] * num_worlds
