@@ -9,7 +9,8 @@ from typing import Annotated, Any, ClassVar
 
 import tyro
 
-from metasim.benchmarks.measuring import Benchmark, Report
+from metasim.benchmarks.datasets.page import HEAD, SECTIONS
+from metasim.benchmarks.measuring import Benchmark, Page, Report
 
 MaybeFolder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
 EXPERTS = tuple(
@@ -165,31 +166,17 @@ class Windows(Benchmark):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Page:
-    """Write a page of documentation from reports.
+class Written(Page):
+    """Write a page of documentation from reports."""
 
-    Args:
-        files: Reports that other commands wrote with --out.
-        out: The Markdown file to write.
-    """
-
-    files: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
-
-    def run(self) -> None:
-        """Write it."""
-        from metasim.benchmarks.datasets.page import HEAD, SECTIONS
-        from metasim.benchmarks.measuring import write
-
-        write(self.files, self.out, HEAD, SECTIONS)
+    head, sections = HEAD, SECTIONS
 
 
 BENCHMARKS: dict[str, Callable[..., Any]] = {
     "experts": Experts,
     "kills": Kills,
     "merge": Merge,
-    "page": Page,
+    "page": Written,
     "windows": Windows,
     "writing": Writing,
 }

@@ -36,8 +36,10 @@ def write(files: Sequence[Path], out: Path, head: str, sections: Mapping[str, Se
         sections: Benchmark to its section, in the order of the page.
 
     Raises:
-        InvalidConfig: For a file that is no report of these benchmarks, or two of the same benchmark.
+        InvalidConfig: For no file, one that is no report of these benchmarks, or two of the same benchmark.
     """
+    if not files:
+        raise InvalidConfig(f"give one report or more, of {list(sections)}; their commands write them with --out")
     found: dict[str, Mapping[str, Any]] = {}
     for file in files:
         data = stored(file)

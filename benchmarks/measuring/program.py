@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, TextIO
 
 import tyro
 
+from metasim.benchmarks.measuring.pages import Section, write
 from metasim.benchmarks.measuring.report import Report, save
 from metasim.core.errors import MetasimError
 
@@ -39,6 +40,27 @@ class Benchmark:
     def run(self) -> Report:
         """Measure."""
         raise AssertionError("a benchmark overrides this")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Write a page of documentation from reports.
+
+    Args:
+        files: Reports that other commands wrote with --out.
+        out: The Markdown file to write.
+    """
+
+    head: ClassVar[str]
+    """What the page begins with."""
+    sections: ClassVar[Mapping[str, Section]]
+    """Benchmark to its section, in the order of the page."""
+    files: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+
+    def run(self) -> None:
+        """Write it."""
+        write(self.files, self.out, self.head, self.sections)
 
 
 def run(prog: str, commands: Mapping[str, Callable[..., Any]], argv: Sequence[str] | None, out: TextIO) -> int:

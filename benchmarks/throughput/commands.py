@@ -7,11 +7,10 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
-import tyro
-
-from metasim.benchmarks.measuring import Benchmark, Report
+from metasim.benchmarks.measuring import Benchmark, Page, Report
+from metasim.benchmarks.throughput.page import HEAD, SECTIONS
 from metasim.benchmarks.throughput.rounds import Timing
 from metasim.core.errors import InvalidConfig
 from metasim.core.task import TASKS
@@ -300,24 +299,10 @@ class Startup(Benchmark):
         return startup.run(imports=self.imports, starts=self.starts)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Page:
-    """Write a page of documentation from reports.
+class Written(Page):
+    """Write a page of documentation from reports."""
 
-    Args:
-        files: Reports that other commands wrote with --out.
-        out: The Markdown file to write.
-    """
-
-    files: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
-
-    def run(self) -> None:
-        """Write it."""
-        from metasim.benchmarks.measuring import write
-        from metasim.benchmarks.throughput.page import HEAD, SECTIONS
-
-        write(self.files, self.out, HEAD, SECTIONS)
+    head, sections = HEAD, SECTIONS
 
 
 BENCHMARKS: dict[str, Callable[..., Any]] = {
@@ -329,7 +314,7 @@ BENCHMARKS: dict[str, Callable[..., Any]] = {
     "metaworld-vector": MetaworldVector,
     "mixed": Mixed,
     "pybullet": Pybullet,
-    "page": Page,
+    "page": Written,
     "resets": Resets,
     "startup": Startup,
 }

@@ -196,6 +196,8 @@ def test_a_page_is_made_of_reports_alone(tmp_path: Path, capsys: pytest.CaptureF
     assert "- lowest speed: 1 (wanted: at least 1.5; missed)" in text
     assert main(["page", str(files[0]), str(files[0]), "-o", str(page)]) == 2
     assert "second report of the benchmark 'merge'" in capsys.readouterr().err
+    assert main(["page", "-o", str(tmp_path / "empty.md")]) == 2
+    assert "give one report or more" in capsys.readouterr().err and not (tmp_path / "empty.md").exists()
 
 
 @pytest.mark.parametrize("text", ["no json", "3", "[]", json.dumps({"benchmark": "merge"})])
