@@ -15,21 +15,21 @@ from metasim.datasets import hdf5
 from metasim.datasets.digest import digest
 from metasim.datasets.episode import EpisodeInfo, Key, TaskInfo
 from metasim.datasets.schema import CHANGED, NO_ENGINE, Header, demo_names, is_sealed, plain, read_header, read_info
+from metasim.datasets.states import FIRST, MOVING, STATES, problem
 from metasim.datasets.statistics import Statistics
 
 Array = Any
 Visit = Callable[[EpisodeInfo, Mapping[str, Array]], None]
 """Is given a demo's attributes and its arrays by their paths."""
-Found = tuple[h5py.h5d.DatasetID, Any]
-"""A dataset, and its type where the schema says which."""
-_ROWS: Mapping[str, tuple[type, int]] = {  # dtype, rows more than T
-    "actions": (np.float32, 0),
-    "rewards": (np.float64, 0),
-    "dones": (np.uint8, 0),
-    "terminated": (np.bool_, 0),
-    "truncated": (np.bool_, 0),
-    "success": (np.bool_, 0),
-    "states": (np.float64, 1),
+Found = tuple[h5py.h5d.DatasetID, Any, Any]
+"""A dataset, and its type and shape where the schema says which."""
+_ROWS: Mapping[str, type] = {
+    "actions": np.float32,
+    "rewards": np.float64,
+    "dones": np.uint8,
+    "terminated": np.bool_,
+    "truncated": np.bool_,
+    "success": np.bool_,
 }
 _GROUPS = ("obs", "final_obs", "initial", "initial/sample")
 
@@ -220,7 +220,7 @@ def check_demo(
     _counted(info.num_samples, where)
     arrays = _arrays(group.id, info, task, where)
     if values:
-        loaded = {name: hdf5.read(dataset, kind, descriptor) for name, (dataset, kind) in arrays.items()}
+        loaded = {name: hdf5.read(dataset, kind, shape, descriptor) for name, (dataset, kind, shape) in arrays.items()}
         _check_values(info, loaded, where)
         if digest(info, loaded) != info.sha256:
             raise TamperedEpisode(f"{where}: its content is not what its digest (attribute sha256) was made of")
@@ -239,18 +239,19 @@ def _arrays(demo: h5py.h5g.GroupID, info: EpisodeInfo, task: TaskInfo, where: st
     if missing:
         raise DatasetError(f"{where}: no group {missing[0]!r}; it has {sorted(stored)}")
     arrays, left = dict[str, Found](), set(stored)
-    for path, (dtype, shape) in _expected(info, task).items():
+    listed = _dataset(demo, MOVING, stored, where).shape or ()
+    for path, (dtype, shape) in _expected(info, task, listed[0] if len(listed) == 1 else 0).items():
         found = _dataset(demo, path, stored, where)
         if not hdf5.is_of(found, dtype) or found.shape != shape:
             raise DatasetError(
                 f"{where}: {path!r} must be {shape} {np.dtype(dtype)}, it is {found.shape} {found.dtype}"
             )
-        arrays[path] = found, dtype
+        arrays[path] = found, dtype, shape
         left.discard(path)
     for path in stored:
         folder = path.startswith("source/") and _is_folder(demo, path)
         if path.startswith(("initial/sample/", "source/")) and not folder:
-            arrays[path] = _dataset(demo, path, stored, where), None
+            arrays[path] = _dataset(demo, path, stored, where), None, None
         if folder or path in arrays:
             left.discard(path)
     if "source" in stored and info.backend != NO_ENGINE:
@@ -261,12 +262,15 @@ def _arrays(demo: h5py.h5g.GroupID, info: EpisodeInfo, task: TaskInfo, where: st
     return arrays
 
 
-def _expected(info: EpisodeInfo, task: TaskInfo) -> dict[str, tuple[Any, tuple[int, ...]]]:
-    """Return type and shape of each array that the schema says a demo has, by its path."""
-    steps, columns = info.num_samples, {"actions": task.action_size, "states": task.state_size.get(info.backend, -1)}
-    found = dict[str, tuple[Any, tuple[int, ...]]]()
-    for name, (dtype, extra) in _ROWS.items():
-        found[name] = dtype, (steps + extra, columns[name]) if name in columns else (steps + extra,)
+def _expected(info: EpisodeInfo, task: TaskInfo, moving: int) -> dict[str, tuple[Any, tuple[int, ...]]]:
+    """Return type and shape of each array that the schema says a demo has, by its path.
+
+    So many columns of its states are ``moving``.
+    """
+    steps, state = info.num_samples, task.state_size.get(info.backend, -1)
+    found: dict[str, tuple[Any, tuple[int, ...]]] = {name: (dtype, (steps,)) for name, dtype in _ROWS.items()}
+    found["actions"] = np.float32, (steps, task.action_size)
+    found |= {MOVING: (np.int32, (moving,)), FIRST: (np.float64, (state,)), STATES: (np.float64, (steps + 1, moving))}
     numbers = {name: (np.float64, (size,)) for name, size in task.observation}
     layout = {**numbers, **{name: (kind, shape) for name, shape, kind in task.pictures}}
     for folder, rows in (("obs", steps), ("final_obs", 1)):
@@ -300,13 +304,16 @@ def _names(parent: h5py.h5g.GroupID) -> list[str]:
 
 def _check_values(info: EpisodeInfo, arrays: Mapping[str, Any], where: str) -> None:
     for name, array in arrays.items():
-        if name.startswith(("initial/", "source/")):
+        if name.startswith(("initial/sample/", "source/")):
             continue
-        if info.failure and name == "states":
+        if info.failure and name == STATES:
             array = array[:-1]
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             row = int(np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))[0])
             raise DatasetError(f"{where}: {name!r} has NaN or infinity in row {row}")
+    wrong = problem(arrays)
+    if wrong:
+        raise DatasetError(f"{where}: {wrong}")
     actions = arrays["actions"]
     if actions.size and (actions.max() > 1.0 or actions.min() < -1.0):
         raise DatasetError(f"{where}: actions must lie in [-1, 1]")

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from metasim.datasets.episode import Episode, EpisodeInfo
+from metasim.datasets.states import packed
 
 Array = Any
-ROWS = ("actions", "rewards", "dones", "terminated", "truncated", "success", "states")
-"""The arrays that every demo has beside its observations."""
+ROWS = ("actions", "rewards", "dones", "terminated", "truncated", "success")
+"""The arrays of a row per step that every demo has beside its observations."""
 
 
 def arrays_of(episode: Episode) -> dict[str, Array]:
@@ -22,6 +23,7 @@ def arrays_of(episode: Episode) -> dict[str, Array]:
         **{f"obs/{name}": array for name, array in episode.obs.items()},
         **{f"final_obs/{name}": array for name, array in episode.final_obs.items()},
         **{name: getattr(episode, name) for name in ROWS},
+        **packed(episode.states, failed=bool(episode.info.failure)),
         **{f"initial/sample/{name}": np.asarray(array) for name, array in episode.sample.items()},
         **{f"source/{name}": np.asarray(array) for name, array in episode.source.items()},
     }

@@ -34,9 +34,7 @@ _DEFLATE = 4  # higher levels take much longer for little
 
 def image(fill: Callable[[h5py.h5g.GroupID], None]) -> bytes:
     """Return the bytes of a file whose root group ``fill`` has written."""
-    access = _access()
-    access.set_fapl_core(_GROWTH_BYTES, False)
-    file = h5f.create(b"image", h5f.ACC_TRUNC, _timeless(h5p.FILE_CREATE), access)
+    file = h5f.create(b"image", h5f.ACC_TRUNC, _timeless(h5p.FILE_CREATE), _in_memory())
     try:
         fill(h5g.open(file, b"/"))
         h5f.flush(file)
@@ -59,24 +57,27 @@ def put_array(parent: h5py.h5g.GroupID, name: str, array: Array) -> None:
     array = np.asarray(array, order="C")
     if array.dtype.kind not in "fiubS" or "/" in name:
         raise DatasetError(f"cannot store {name!r} ({array.dtype}): only numbers, under a name without '/'")
-    creation = h5p.create(h5p.DATASET_CREATE)
-    creation.set_obj_track_times(False)
-    if array.ndim > 2 and array.size:
-        creation.set_chunk((1, *array.shape[1:]))
-        creation.set_deflate(_DEFLATE)
-    kind = _kind(array.dtype)
-    dataset = h5d.create(parent, name.encode(), kind, h5s.create_simple(array.shape), creation)
+    kind, picture = _kind(array.dtype), array.shape[1:] if array.ndim > 2 and array.size else ()
+    dataset = h5d.create(parent, name.encode(), kind, _space(array.shape), _stored(picture))
     if array.size:
-        dataset.write(h5s.ALL, h5s.ALL, array)
+        dataset.write(h5s.ALL, h5s.ALL, array, kind)
+
+
+def put_text(parent: h5py.h5g.GroupID, name: str, text: str) -> None:
+    """Write a text as an attribute of its own length, which copies as it is; it is read as bytes elsewhere."""
+    data = np.frombuffer(text.encode(), f"S{len(text.encode())}").reshape(())
+    kind = h5t.C_S1.copy()
+    kind.set_size(data.itemsize)
+    kind.set_cset(h5t.CSET_UTF8)
+    h5a.create(parent, name.encode(), kind, _space(())).write(data, kind)
 
 
 def put_attributes(parent: h5py.h5g.GroupID, values: Mapping[str, str | int | bool]) -> None:
     """Write attributes: text, whole numbers (64 bits) and booleans."""
-    scalar = h5s.create(h5s.SCALAR)
     for name, value in values.items():
         dtype, kind = _attribute_kinds()[type(value)]
         array = np.array(value, dtype=dtype)
-        h5a.create(parent, name.encode(), kind, scalar).write(array)
+        h5a.create(parent, name.encode(), kind, _space(())).write(array)
 
 
 def member(group: h5py.h5g.GroupID, name: str) -> h5py.h5g.GroupID | h5py.h5d.DatasetID | None:
@@ -147,23 +148,41 @@ def is_of(dataset: h5py.h5d.DatasetID, dtype: Any) -> bool:
     return dataset.get_type().equal(_kind(dtype))
 
 
+@functools.lru_cache(1024)
+def _space(shape: tuple[int, ...]) -> h5py.h5s.SpaceID:
+    return h5s.create_simple(shape) if shape else h5s.create(h5s.SCALAR)
+
+
+@functools.lru_cache(64)
+def _stored(picture: tuple[int, ...]) -> h5py.h5p.PropDCID:
+    """Return how a dataset is created; rows that are pictures of a shape are chunks, and compressed."""
+    creation = h5p.create(h5p.DATASET_CREATE)
+    creation.set_obj_track_times(False)
+    if picture:
+        creation.set_chunk((1, *picture))
+        creation.set_deflate(_DEFLATE)
+    return creation
+
+
 @functools.cache
 def _kind(dtype: Any) -> h5py.h5t.TypeID:
     return h5t.py_create(np.dtype(dtype), logical=True)
 
 
-def read(dataset: h5py.h5d.DatasetID, dtype: Any = None, descriptor: int | None = None) -> Array:
+def read(dataset: h5py.h5d.DatasetID, dtype: Any = None, shape: Any = None, descriptor: int | None = None) -> Array:
     """Return a whole dataset, perhaps read-only; quicker if its type is known, and where the file is open.
 
     Args:
         dataset: The dataset.
         dtype: Its type, if that has been compared (:func:`is_of`).
+        shape: Its shape, if that has been compared.
         descriptor: See :func:`descriptor`.
 
     Raises:
         ValueError: If it claims to hold more than what is stored could be.
     """
-    shape, stored = dataset.shape, dataset.get_storage_size()
+    stored = dataset.get_storage_size()
+    shape = dataset.shape if shape is None else shape
     if shape is None:
         raise ValueError("an array of no shape")
     kind = np.dtype(dataset.dtype if dtype is None else dtype)
@@ -208,6 +227,24 @@ def attribute(parent: h5py.h5g.GroupID, name: str, kind: type) -> Any:
     found.read(value, *(() if stored is None or kind is str else (stored,)))  # text becomes objects on the way
     plain = value.item()
     return plain.decode() if isinstance(plain, bytes) else plain
+
+
+def text(parent: h5py.h5g.GroupID, name: str) -> str | None:
+    """Return a text attribute, of its own length (:func:`put_text`) or as others write it; None if there is none."""
+    try:
+        found = h5a.open(parent, name.encode())
+    except KeyError:
+        return None
+    kind = found.get_type()
+    if not isinstance(kind, h5t.TypeStringID) or kind.is_variable_str() or found.shape != ():
+        value = attribute(parent, name, str)
+        return value if isinstance(value, str) else None
+    size, stored = kind.get_size(), found.get_storage_size()
+    if size != stored:
+        raise ValueError(f"a text of {size} bytes is declared, but {stored} are stored")
+    value = np.empty((), f"S{size}")
+    found.read(value, kind)
+    return value.item().decode()
 
 
 @functools.cache
@@ -297,6 +334,7 @@ def _errno(error: BaseException) -> int:
     return int(said.group(1)) if said else getattr(error, "errno", None) or 0
 
 
+@functools.cache
 def _access() -> h5py.h5p.PropFAID:
     """Let any file version up to that of HDF5 1.10 be used, which all later ones read."""
     access = h5p.create(h5p.FILE_ACCESS)
@@ -305,6 +343,14 @@ def _access() -> h5py.h5p.PropFAID:
     return access
 
 
+@functools.cache
+def _in_memory() -> h5py.h5p.PropFAID:
+    access = _access().copy()
+    access.set_fapl_core(_GROWTH_BYTES, False)
+    return access
+
+
+@functools.cache
 def _timeless(kind: h5py.h5p.PropClassID) -> h5py.h5p.PropOCID:
     """Return how a file's root or a group is created: links and attributes in order, no times."""
     creation = h5p.create(kind)

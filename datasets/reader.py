@@ -12,6 +12,7 @@ import h5py
 from metasim.core.errors import DatasetError
 from metasim.datasets import hdf5, schema
 from metasim.datasets.episode import Episode, EpisodeInfo, TaskInfo, flat
+from metasim.datasets.states import FIRST, MOVING, STATES, whole
 from metasim.datasets.statistics import KINDS, columns
 
 Array = Any
@@ -53,6 +54,13 @@ class Demo:
         return flat({name: self.array(f"final_obs/{name}") for name, _ in self.task.observation}, 1)
 
     @property
+    def states(self) -> Array:
+        """The engine's states ``(T + 1, K)``, put together from what is stored of them (see :mod:`.states`)."""
+        stored = {name: self.array(name) for name in (STATES, FIRST, MOVING)}
+        with self._reading():
+            return whole(stored, failed=bool(self.info.failure))
+
+    @property
     def sample(self) -> dict[str, Array]:
         """Factor name to the value that this episode had."""
         with self._reading():
@@ -75,11 +83,12 @@ class Demo:
     def load(self) -> Episode:
         """Return the whole episode in memory."""
         names = [name for name, *_ in (*self.task.observation, *self.task.pictures)]
-        plain = ("actions", "rewards", "terminated", "truncated", "success", "states")
+        plain = ("actions", "rewards", "terminated", "truncated", "success")
         return Episode(
             info=self.info,
             obs={name: self.array(f"obs/{name}") for name in names},
             final_obs={name: self.array(f"final_obs/{name}") for name in names},
+            states=self.states,
             sample=self.sample,
             source=self.source,
             **{name: self.array(name) for name in plain},

@@ -1,4 +1,4 @@
-"""The format ``metasim.dataset/1``: robomimic's HDF5 layout, with everything that a replay needs.
+"""The format ``metasim.dataset/2``: robomimic's HDF5 layout, with everything that a replay needs.
 
 ::
 
@@ -6,7 +6,8 @@
                              quaternion_order ("wxyz"), tasks (JSON: task -> what its episodes share),
                              versions (JSON: package -> version), collections (JSON: what was collected),
                              sha256 (of these attributes)
-      /demo_<i>              attrs: the fields of EpisodeInfo; i from 0: tasks in order, then episode index
+      /demo_<i>              attrs: num_samples (T), episode (JSON: the fields of EpisodeInfo); i from 0: tasks in
+                             order, then episode index
         /obs/<name>          (T, D) float64, before each action; in the order of the flat observation
         /final_obs/<name>    (1, D) float64, after the last action
         /obs, /final_obs     also pictures, (T, H, W, ...) and (1, H, W, ...), compressed, a chunk for each picture
@@ -14,16 +15,18 @@
         rewards              (T,) float64          dones      (T,) uint8, 1 in the last row only
         terminated           (T,) bool             truncated  (T,) bool: horizon, or end of the recording
         success              (T,) bool, after each action
-        states               (T + 1, K) float64, the engine's own state before each action, and the final one
-                             (NaN if the engine gave the world up: attribute failure says why)
+        states               (T + 1, k) float64, the engine's own state before each action, and the final one (NaN if
+                             the engine gave the world up: failure says why); the columns that move in this episode
+        /initial/state       (K,) float64, the whole first state; columns that do not move have these values in all
+        /initial/moving      (k,) int32, which columns move, in ascending order
         /initial/sample/<factor>  the value that this episode had
         /source/...          only in imported episodes: what the foreign file had besides
     /stats/<task>/<array>/{mean, std, min, max}  (D,) float64 over all rows of the task (std: of the population);
                              task with "." for "/", array is obs/<name>, actions or rewards; attribute count: rows
     /mask/<name>             (n,) bytes: names of demos; one for each task (with "." for "/"), and others
 
-Pictures apart, arrays are contiguous and not compressed. A demo's attribute sha256 is the digest of its arrays and of
-its other attributes (``digest.py``). Imported episodes, which no engine here can repeat, have backend "none" and states
+Pictures apart, arrays are contiguous and not compressed. A demo's sha256 is the digest of its arrays and of the other
+fields (``digest.py``). Imported episodes, which no engine here can repeat, have backend "none" and states
 of no columns. In a file of several tasks, engines or splits, ``env_name`` and the
 values of ``env_kwargs`` list them with commas; each demo's attributes name its own. Nothing in a file depends
 on clock, host, path, or the number of workers or worlds.
@@ -45,8 +48,10 @@ from metasim.core.errors import DatasetError
 from metasim.datasets import hdf5
 from metasim.datasets.episode import EpisodeInfo, TaskInfo
 
-SCHEMA = "metasim.dataset/1"
+SCHEMA = "metasim.dataset/2"
 QUATERNIONS = "wxyz"
+EPISODE = "episode"
+"""The attribute of a demo that has the fields of :class:`.EpisodeInfo`."""
 GYM_TYPE = 2  # robomimic's number for a gym environment
 
 _FAMILY = "metasim.dataset/"
@@ -189,24 +194,37 @@ def plain(task: str) -> str:
 
 
 def read_info(group: h5py.Group, where: str) -> EpisodeInfo:
-    """Return the attributes of a demo.
+    """Return what the attributes of a demo say.
 
     Raises:
-        DatasetError: If one is missing or has the wrong type.
+        DatasetError: If something is missing or has the wrong type.
     """
-    values: dict[str, Any] = {}
+    text, steps = hdf5.text(group.id, EPISODE), hdf5.attribute(group.id, "num_samples", int)
+    try:
+        values = json.loads(text or "")
+    except ValueError as error:
+        found = "missing" if text is None else f"{text:.80}"
+        raise DatasetError(f"{where}: attribute {EPISODE!r} must be JSON, it is {found}") from error
+    if not isinstance(values, dict) or values.keys() != _FIELDS.keys():
+        odd = sorted(values.keys() ^ _FIELDS.keys()) if isinstance(values, dict) else [f"{values!r:.80}"]
+        raise DatasetError(f"{where}: attribute {EPISODE!r} must have the fields of an episode; missing or odd: {odd}")
     for name, kind in _FIELDS.items():
-        value = hdf5.attribute(group.id, name, kind)
-        if type(value) is not kind:
-            found = "missing" if value is None else f"{type(value).__name__} {value!r}"
-            raise DatasetError(f"{where}: attribute {name!r} must be {kind.__name__}, it is {found}")
-        values[name] = value
+        if type(values[name]) is not kind:
+            raise DatasetError(f"{where}: {name!r} must be {kind.__name__}, it is {values[name]!r:.80}")
     info = EpisodeInfo(**values)
+    if steps != info.num_samples:
+        raise DatasetError(f"{where}: attribute 'num_samples' is {steps!r}, the episode has {info.num_samples} steps")
     try:
         _ = info.varied
     except ValueError as error:
-        raise DatasetError(f"{where}: attribute 'variation' is no JSON: {info.variation:.80}") from error
+        raise DatasetError(f"{where}: 'variation' is no JSON: {info.variation:.80}") from error
     return info
+
+
+def put_info(group: h5py.h5g.GroupID, info: EpisodeInfo) -> None:
+    """Write the attributes of a demo."""
+    hdf5.put_attributes(group, {"num_samples": info.num_samples})
+    hdf5.put_text(group, EPISODE, json.dumps(vars(info)))
 
 
 def demo_names(file: h5py.File, path: Path) -> list[str]:

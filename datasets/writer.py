@@ -84,7 +84,7 @@ def write_dataset(
     with hdf5.writing(out), draft(out) as path:
         with hdf5.created(path) as file:
             found = {name: Statistics(task) for name, task in tasks.items()}
-            infos = _copy(file, sources, tasks, found)
+            infos = _copy(file, out, sources, tasks, found)
             header = schema.header_attributes(infos, tasks, versions, list(collections))
             hdf5.put_attributes(file["data"].id, header)
             named = {name: [i for i, info in enumerate(infos) if info.task == name] for name in tasks}
@@ -98,7 +98,7 @@ def _fill(root: h5py.h5g.GroupID, episode: Episode, task: TaskInfo) -> None:
     hdf5.put_attributes(root, {"schema": schema.SCHEMA, "task": json.dumps(asdict(task))})
     demo = hdf5.put_group(root, PART)
     arrays = arrays_of(episode)
-    hdf5.put_attributes(demo, asdict(replace(episode.info, sha256=digest(episode.info, arrays))))
+    schema.put_info(demo, replace(episode.info, sha256=digest(episode.info, arrays)))
     groups = {"": demo, "initial": hdf5.put_group(demo, "initial")}
     for folder in ("obs", "final_obs", "initial/sample"):
         parent, _, name = folder.rpartition("/")
@@ -117,7 +117,11 @@ def _folder(groups: dict[str, h5py.h5g.GroupID], path: str) -> h5py.h5g.GroupID:
 
 
 def _copy(
-    file: h5py.File, sources: Sequence[Source], tasks: Mapping[str, TaskInfo], found: Mapping[str, Statistics]
+    file: h5py.File,
+    out: Path,
+    sources: Sequence[Source],
+    tasks: Mapping[str, TaskInfo],
+    found: Mapping[str, Statistics],
 ) -> list[EpisodeInfo]:
     """Copy demos, each after its check: where a file is damaged, HDF5's reading says so and its copying may crash."""
     data, infos, seen = hdf5.put_group(file.id, "data"), list[EpisodeInfo](), dict[Key, str]()
@@ -134,7 +138,8 @@ def _copy(
                     descriptor=descriptor,
                 )
                 checking.check_new(info, where, seen)
-                h5o.copy(opened.id, item.group.encode(), data, f"demo_{len(infos)}".encode())
+                with hdf5.writing(out):  # a full disk is not the source's fault
+                    h5o.copy(opened.id, item.group.encode(), data, f"demo_{len(infos)}".encode())
                 infos.append(info)
     return infos
 

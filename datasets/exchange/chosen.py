@@ -11,6 +11,7 @@ from metasim.core.errors import DatasetError, UnknownName
 from metasim.datasets import checking
 from metasim.datasets.episode import EpisodeInfo, TaskInfo
 from metasim.datasets.reader import Dataset, Demo
+from metasim.datasets.states import FIRST, MOVING, STATES, whole
 
 Array = Any
 
@@ -78,6 +79,8 @@ class Chosen:
     def checked(self, values: bool = True) -> Iterator[tuple[Demo, dict[str, Array]]]:
         """Check one episode after the other, and yield it with its arrays by path, which are empty without values.
 
+        States are whole.
+
         Raises:
             DatasetError: If one is damaged, with file, demo and reason.
         """
@@ -90,6 +93,9 @@ class Chosen:
                 values=values,
                 visit=lambda _, arrays, found=found: found.update(arrays),
             )
+            if values:
+                found[STATES] = whole(found, failed=bool(demo.info.failure))
+                del found[FIRST], found[MOVING]
             yield demo, found
 
 

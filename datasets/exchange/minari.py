@@ -29,6 +29,7 @@ from metasim.datasets.exchange.rooms import room
 from metasim.datasets.exchange.spaces import box, env_spec, named
 from metasim.datasets.reader import Dataset, Demo
 from metasim.datasets.schema import NO_ENGINE
+from metasim.datasets.states import STATES
 
 Array = Any
 OURS, MAIN, METADATA = "episodes.h5", "main_data.hdf5", "metadata.json"
@@ -114,7 +115,7 @@ class _View:
         success[1:] = h5py.VirtualSource(OURS, f"{inside}/success", (len(demo),), np.bool_)
         infos.create_virtual_dataset("success", success, fillvalue=False)
         if self._task.state_size.get(info.backend):
-            infos["states"] = h5py.ExternalLink(OURS, f"{inside}/states")
+            infos["states"] = h5py.ExternalLink(OURS, f"{inside}/{STATES}")  # of it, the columns that move
 
     def _metadata(self) -> dict[str, Any]:
         task, infos = self._task, self._infos

@@ -109,7 +109,11 @@ def _made(collections: Sequence[Mapping[str, Any]], versions: Mapping[str, str])
 def _check(path: Path, name: str, engines: Sequence[str]) -> str:
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    words = ["The file's SHA-256 is", f"`{digest}`.", "Each episode has a digest of its own (attribute `sha256`)."]
+    words = [
+        "The file's SHA-256 is",
+        f"`{digest}`.",
+        "Each episode has a digest of its own (`sha256` in its attribute `episode`).",
+    ]
     if list(engines) == [NO_ENGINE]:
         words.append("The episodes were imported: no engine here can replay them, and only the digests can be checked.")
     else:

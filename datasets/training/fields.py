@@ -9,6 +9,7 @@ import numpy as np
 
 from metasim.core.errors import InvalidConfig, UnknownName
 from metasim.datasets.episode import TaskInfo
+from metasim.datasets.states import STATES
 from metasim.datasets.training.index import Field
 
 FLAT = "flat"
@@ -21,7 +22,7 @@ PLAIN: Mapping[str, tuple[Any, str]] = {  # type, rows
     "terminated": (np.bool_, "T"),
     "truncated": (np.bool_, "T"),
     "success": (np.bool_, "T"),
-    "states": (np.float64, "T + 1"),
+    STATES: (np.float64, "T + 1"),
 }
 MADE = ("next_obs", FINAL, "returns_to_go", "timesteps")
 """What is worked out of other arrays: the observation after each action, that after the last one of the episode, the
@@ -83,11 +84,12 @@ def _plain(name: str, tasks: Mapping[str, TaskInfo], engines: set[tuple[str, str
         sizes = {()}
         if name == "actions":
             sizes = {(task.action_size,)}
-        elif name == "states":
+        elif name == STATES:
             sizes = {(task.state_size[engine],) for owner, engine in engines if owner == id}
         for shape in sizes:
             shapes.setdefault((shape, np.dtype(kind).name), id)
-    return Field(key=name, parts=tuple(((name, 1),) for _ in tasks), rows=rows, **_one(name, shapes))
+    spread, parts = name == STATES, tuple(((name, 1),) for _ in tasks)
+    return Field(key=name, parts=parts, rows=rows, spread=spread, **_one(name, shapes))
 
 
 def _one(what: str, shapes: Mapping[tuple[tuple[int, ...], str], str]) -> dict[str, Any]:

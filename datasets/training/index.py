@@ -37,6 +37,7 @@ class Field:
         shape: Of one row.
         dtype: As it is stored.
         rows: Rows in a demo of T steps: ``"T"``, ``"T + 1"`` or ``"1"``.
+        spread: Only the columns that move are stored; see :mod:`metasim.datasets.states`.
     """
 
     key: str
@@ -44,6 +45,7 @@ class Field:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     rows: str = "T"
+    spread: bool = False
 
     def count(self, steps: Any) -> Any:
         """Return the rows in demos of so many steps."""
@@ -192,6 +194,8 @@ def locate(episodes: Episodes, fields: Sequence[Field]) -> list[Place]:
             for e in np.flatnonzero(episodes.file == number):
                 open_part = _Opener(file, f"demo_{episodes.demo[e]}", path)
                 for k, f in enumerate(fields):
+                    if f.spread:
+                        continue
                     rows = int(f.count(episodes.length[e]))
                     for j, (name, columns) in enumerate(f.parts[episodes.task[e]]):
                         shape = (rows, *f.shape) if len(f.parts[episodes.task[e]]) == 1 else (rows, columns)

@@ -20,6 +20,7 @@ from h5py import h5d, h5p, h5s  # pyright: ignore[reportAttributeAccessIssue]
 
 from metasim.core.errors import DatasetError
 from metasim.datasets import hdf5
+from metasim.datasets.states import FIRST, MOVING, STATES, spread
 from metasim.datasets.training.index import ELSEWHERE, Episodes, Field, Place, stamp
 
 Array = Any
@@ -51,7 +52,8 @@ class FileRows:
     def __init__(self, episodes: Episodes, fields: Sequence[Field], places: Sequence[Place]) -> None:
         self._paths, self._stamps = episodes.paths, episodes.stamps
         self._file, self._demo = episodes.file.tolist(), episodes.demo.tolist()
-        self._task = episodes.task.tolist()
+        self._task, self._length = episodes.task.tolist(), episodes.length.tolist()
+        self._failed = [bool(info.failure) for info in episodes.infos]
         self._fields, self._places = list(fields), list(places)
         self._forget()
 
@@ -62,6 +64,9 @@ class FileRows:
             DatasetError: If the file cannot be read, or is another one than before.
         """
         about, place = self._fields[field], self._places[field]
+        if about.spread:
+            self._states(episode, start, out)
+            return
         if place.first is not None and place.first[episode] != ELSEWHERE:
             self._pictures(place, int(place.first[episode]) + start, episode, out)
             return
@@ -113,6 +118,17 @@ class FileRows:
             if len(plain) != out[i].nbytes:
                 raise DatasetError(f"{self._paths[file]}: the picture at byte {at} has {len(plain)} bytes")
             out[i] = np.frombuffer(plain, out.dtype).reshape(out[i].shape)
+
+    def _states(self, episode: int, start: int, out: Array) -> None:
+        """Fill ``out`` with rows of the engine's states, put together from what is stored of them."""
+        file, demo = self._file[episode], f"data/demo_{self._demo[episode]}"
+        with hdf5.reading(self._paths[file]):
+            first, moving = (hdf5.read(self._opened(file, f"{demo}/{name}")) for name in (FIRST, MOVING))
+            rows = np.empty((len(out), len(moving)))
+            self._through_h5py(STATES, episode, start, rows)
+            out[...] = spread(rows, first, moving)
+        if self._failed[episode] and start + len(out) > self._length[episode]:
+            out[self._length[episode] - start :] = np.nan
 
     def _through_h5py(self, name: str, episode: int, start: int, rows: Array) -> None:
         path = self._paths[self._file[episode]]

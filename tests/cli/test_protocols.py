@@ -101,7 +101,8 @@ def test_collected_episodes_carry_task_and_goal(run: Any, policy: str) -> None:
     assert ran.code == 0, ran.err
     with h5py.File("a.h5") as file:
         data: Any = file["data"]
-        assert [demo.attrs["task"] for demo in data.values()] == [*MT10]
-        assert {demo.attrs["policy"] for demo in data.values()} == {policy}
+        told = [json.loads(demo.attrs["episode"]) for demo in data.values()]
+        assert [one["task"] for one in told] == [*MT10]
+        assert {one["policy"] for one in told} == {policy}
         reach = data["demo_0"]
         np.testing.assert_array_equal(reach["obs/goal"][:], np.tile(reach["initial/sample/rand_vec"][3:], (5, 1)))

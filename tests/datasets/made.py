@@ -1,5 +1,6 @@
 """Datasets of made-up numbers, for tests of what reads and rewrites files."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,17 @@ def task_info(pictures: bool = False, layout: tuple[tuple[str, int], ...] = LAYO
         pictures=(PICTURE,) if pictures else (),
         **others,
     )
+
+
+def told(demo: Any) -> dict[str, Any]:
+    """Return what the attributes of a demo, opened with plain h5py, say of it."""
+    return json.loads(demo.attrs["episode"])
+
+
+def retell(demo: Any, **changes: Any) -> None:
+    """Change what the attributes of a demo say of it."""
+    demo.attrs["episode"] = json.dumps({**told(demo), **changes})
+    demo.attrs["num_samples"] = changes.get("num_samples", demo.attrs["num_samples"])
 
 
 def episode(number: int, steps: int, *, pictures: bool = False, success: bool = True, **info: Any) -> Episode:

@@ -16,6 +16,8 @@ from metasim.core.errors import DatasetError
 from metasim.datasets import CollectConfig, Progress, collect, writer
 from metasim.datasets.reader import Demo
 
+from .made import retell
+
 LargestFile = Callable[[int], AbstractContextManager[None]]
 REACH = "metaworld/reach-v3"
 
@@ -24,7 +26,7 @@ REACH = "metaworld/reach-v3"
 def unfinished(collected: CollectConfig, largest_file: LargestFile, tmp_path: Path) -> CollectConfig:
     """A collection whose three episodes are finished and whose file had no room."""
     config = collected.replace(out=tmp_path / "new.h5")
-    with largest_file(200_000), pytest.raises(DatasetError):
+    with largest_file(100_000), pytest.raises(DatasetError):
         collect(config)
     assert len(list(parts(config).glob("*.h5"))) == 3
     return config
@@ -65,7 +67,7 @@ def one_bit(part: Path) -> None:
 
 def label(part: Path) -> None:
     with h5py.File(part, "r+") as file:
-        file["episode"].attrs.modify("seed", 7)
+        retell(file["episode"], seed=7)
 
 
 def hole(part: Path) -> None:

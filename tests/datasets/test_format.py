@@ -19,6 +19,8 @@ from hypothesis.extra import numpy as hnp
 from metasim.core.errors import DatasetError
 from metasim.datasets import SCHEMA, CollectConfig, Dataset, Episode, EpisodeInfo, TaskInfo, merge, writer
 
+from .made import retell, told
+
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/\0."), min_size=1, max_size=8)
 NUMBERS = st.floats(-1e300, 1e300, width=64)
 ARRAYS = ("actions", "rewards", "dones", "terminated", "truncated", "success", "states")
@@ -114,7 +116,7 @@ def hand_made_digest(path: Path) -> str:
 
 
 def digest_of(demo: Any) -> str:
-    plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in demo.attrs.items()} | {"sha256": ""}
+    plain = told(demo) | {"sha256": ""}
     arrays: dict[str, Any] = {}
     demo.visititems(lambda name, item: arrays.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
     said = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
@@ -193,10 +195,14 @@ def attribute(where: str, name: str, value: Any) -> Callable[[Any], None]:
     return lambda file: file[where].attrs.__setitem__(name, value)
 
 
-def resealed(where: str, name: str, value: Any) -> Callable[[Any], None]:
+def said(where: str, **changes: Any) -> Callable[[Any], None]:
+    return lambda file: retell(file[where], **changes)
+
+
+def resealed(where: str, **changes: Any) -> Callable[[Any], None]:
     def act(file: Any) -> None:
-        file[where].attrs[name] = value
-        file[where].attrs["sha256"] = digest_of(file[where])
+        retell(file[where], **changes)
+        retell(file[where], sha256=digest_of(file[where]))
 
     return act
 
@@ -215,6 +221,11 @@ def link(name: str, target: Any) -> Callable[[Any], None]:
         file[name] = target
 
     return act
+
+
+def one_step_over(file: Any) -> None:
+    for demo, more in (("demo_0", 1), ("demo_1", -1)):
+        file["data"][demo].attrs["num_samples"] += more
 
 
 SPOILT = {
@@ -238,15 +249,24 @@ SPOILT = {
     ),
     "large": (swap("data/demo_0/actions", put(1, 1.5)), r"demo_0: actions must lie in \[-1, 1\]"),
     "dones": (swap("data/demo_0/dones", put(0, 1)), "demo_0: dones must be 1 in the last row"),
-    "label": (attribute("data/demo_0", "success", False), "demo_0: the labels of success contradict"),
-    "number": (attribute("data/demo_0", "num_samples", 0), "demo_0: num_samples must be at least 1"),
-    "type": (attribute("data/demo_0", "task", 3), "demo_0: attribute 'task' must be str"),
-    "lost": (lambda f: f["data/demo_0"].attrs.__delitem__("seed"), "demo_0: attribute 'seed'.*missing"),
-    "task": (attribute("data/demo_0", "task", "a/b-v0"), "demo_0: task 'a/b-v0' is not in"),
-    "digest": (attribute("data/demo_0", "model_digest", "x"), "demo_0: model digest"),
-    "tampered": (attribute("data/demo_1", "instruction", "other"), "demo_1: its content is not what its digest"),
+    "label": (said("data/demo_0", success=False), "demo_0: the labels of success contradict"),
+    "number": (said("data/demo_0", num_samples=0), "demo_0: num_samples must be at least 1"),
+    "numbers": (one_step_over, "demo_0: attribute 'num_samples' is 3., the episode has 3. steps"),
+    "type": (said("data/demo_0", task=3), "demo_0: 'task' must be str, it is 3"),
+    "odd": (said("data/demo_0", colour="red"), r"demo_0: .*fields of an episode; missing or odd: \['colour'\]"),
+    "lost": (lambda f: f["data/demo_0"].attrs.__delitem__("episode"), "demo_0: attribute 'episode'.*missing"),
+    "no JSON": (attribute("data/demo_0", "episode", "{"), "demo_0: attribute 'episode' must be JSON, it is {"),
+    "number there": (attribute("data/demo_0", "episode", 3), "demo_0: attribute 'episode' must be JSON, it is missing"),
+    "task": (said("data/demo_0", task="a/b-v0"), "demo_0: task 'a/b-v0' is not in"),
+    "digest": (said("data/demo_0", model_digest="x"), "demo_0: model digest"),
+    "tampered": (said("data/demo_1", instruction="other"), "demo_1: its content is not what its digest"),
+    "first state": (swap("data/demo_1/initial/state", put(0, 7.0)), "demo_1: the first row of 'states' is not what"),
+    "no first state": (swap("data/demo_1/initial/state", put(-1, np.nan)), "demo_1: 'initial/state' has NaN"),
+    "columns": (swap("data/demo_1/initial/moving", put(-1, 9999)), "demo_1: 'initial/moving' must list columns"),
+    "same columns": (swap("data/demo_1/initial/moving", put(1, 0)), "demo_1: 'initial/moving' must list columns"),
+    "fewer columns": (swap("data/demo_1/initial/moving", lambda a: a[1:]), "demo_1: 'states' must be"),
     "stray": (lambda f: f["data/demo_1"].create_dataset("more", data=1), r"demo_1 holds \['more'\]"),
-    "twin": (resealed("data/demo_1", "episode", 0), "demo_1 is the same episode as .*demo_0"),
+    "twin": (resealed("data/demo_1", episode=0), "demo_1 is the same episode as .*demo_0"),
     "mask": (swap("mask/metaworld.reach-v3", lambda a: np.array([b"demo_9"])), "mask 'metaworld.reach-v3'"),
     "soft link": (link("data/demo_0/rewards", h5py.SoftLink("/data/demo_1/rewards")), "'rewards' is a link elsewhere"),
     "file link": (link("data/demo_0/obs", h5py.ExternalLink("b.h5", "/")), "demo_0: 'obs' is a link elsewhere"),

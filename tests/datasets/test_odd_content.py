@@ -16,6 +16,8 @@ import metasim.datasets
 from metasim.core.errors import DatasetError
 from metasim.datasets import Dataset, checking, inspect, merge
 
+from .made import retell
+
 MASK, STATS = "mask/metaworld.reach-v3", "stats/metaworld.reach-v3"
 
 
@@ -157,7 +159,7 @@ ODD: dict[str, Callable[[Any], None]] = {
     "mask of a task": lambda file: file[MASK].__setitem__(1, b"demo_0"),
     "mask of numbers": lambda file: file["mask"].__setitem__("more", np.zeros(3)),
     "mask no group": link("mask", np.zeros(3)),
-    "split": lambda file: file["data/demo_1"].attrs.__setitem__("split", "tryin"),
+    "split": lambda file: retell(file["data/demo_1"], split="tryin"),
     "rate": lambda f: header("tasks", f["data"].attrs["tasks"].replace('period_s": 0.0', 'period_s": 0.1'))(f),
 }
 

@@ -14,6 +14,8 @@ from metasim.core.errors import DatasetError, UnknownName
 from metasim.datasets import CollectConfig, Dataset, Progress, collect, inspect, merge, verify
 from metasim.datasets.schema import header_digest
 
+from .made import retell
+
 REACH, PUSH = "metaworld/reach-v3", "metaworld/push-v3"
 ENGINES = ["mujoco", "pybullet"]
 
@@ -72,7 +74,7 @@ def set_sample(dataset: Any) -> None:
     ("what", "spoil", "step", "drifted"),
     [
         ("actions", halve(7), 8, "states"),
-        ("states", change(0, 1e-9), 0, "states"),
+        ("initial/state", change(-1, 1e-9), 0, "states"),
         ("states", change(9, 1e-12), 9, "states"),
         ("rewards", change(4, 0.5), 5, "rewards"),
         ("obs/hand", change(6, 1e-6), 6, "obs"),
@@ -99,7 +101,7 @@ def test_tampering_is_found_with_its_step(
 @pytest.mark.parametrize(("name", "value"), [("seed", 99), ("episode", 77), ("split", "test")])
 def test_a_seed_that_draws_another_start_is_found(name: str, value: Any, copy: Path) -> None:
     with h5py.File(copy, "r+") as file:
-        file["data/demo_1"].attrs[name] = value
+        retell(file["data/demo_1"], **{name: value})
     bad = verify(copy).episodes[1]
     assert (bad.bit_identical, bad.first_drift_step, bad.drifted) == (False, 0, "sample")
     assert bad.success_reproduced  # it was replayed from the recorded start all the same
@@ -109,10 +111,10 @@ def test_states_of_another_size_are_no_crash(copy: Path) -> None:
     with h5py.File(copy, "r+") as file:
         data: Any = file["data"]
         for demo in data.values():
-            states = demo["states"][:, :-1]
-            del demo["states"]
-            demo["states"] = states
-        size = states.shape[1]
+            state = demo["initial/state"][:-1]  # of which the last column does not move
+            del demo["initial/state"]
+            demo["initial/state"] = state
+        size = len(state)
         data.attrs["tasks"] = data.attrs["tasks"].replace(f'"mujoco": {size + 1}', f'"mujoco": {size}')
     verdict = verify(copy)
     assert not verdict.ok
@@ -124,7 +126,7 @@ def test_a_task_that_is_not_installed_is_refused(copy: Path) -> None:
         data: Any = file["data"]
         data.attrs["tasks"] = data.attrs["tasks"].replace("reach-v3", "reach-v9")
         for demo in data.values():
-            demo.attrs["task"] = "metaworld/reach-v9"
+            retell(demo, task="metaworld/reach-v9")
     verdict = verify(copy)
     assert not verdict.ok
     assert all(
@@ -161,7 +163,7 @@ def test_changed_statistics_and_headers_are_found(spoil: Callable[[Any], None], 
 
 def test_one_episode_that_cannot_begin_does_not_keep_the_others_from_being_replayed(copy: Path) -> None:
     with h5py.File(copy, "r+") as file:
-        file["data/demo_1"].attrs["split"] = "bogus"
+        retell(file["data/demo_1"], split="bogus")
     good, odd, last = verify(copy).episodes
     assert good.bit_identical and last.bit_identical
     assert "cannot be replayed: split must be" in odd.failure
@@ -183,7 +185,7 @@ def test_other_versions_and_scenes_are_named(copy: Path) -> None:
         tasks[REACH]["assets"]["mesh/l6"] = "another"
         data.attrs["tasks"] = json.dumps(tasks)
         for demo in data.values():
-            demo.attrs["model_digest"] = "another"
+            retell(demo, model_digest="another")
     header, versions, scene = verify(copy).notes
     assert header.startswith("the attributes of /data were changed")
     assert versions.startswith("recorded with mujoco 0")
@@ -247,7 +249,7 @@ def test_files_that_do_not_belong_together_are_refused(
         spoil(data)
         data.attrs["sha256"] = header_digest(dict(data.attrs))
         for demo in data.values():
-            demo.attrs["seed"] = 5
+            retell(demo, seed=5)
     with pytest.raises(DatasetError, match=words):
         merge([collected.out, copy], tmp_path / "out.h5")
     assert not (tmp_path / "out.h5").exists()
