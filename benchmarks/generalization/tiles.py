@@ -19,7 +19,7 @@ from metasim.core.policy import POLICIES, Policy
 from metasim.core.task import TASKS, Task
 from metasim.envs import Episodes
 from metasim.model import Model
-from metasim.randomize import scene_key, varied_task
+from metasim.randomize import by_scene, varied_task
 from metasim.work import Emit
 
 Array = Any
@@ -75,9 +75,7 @@ def split_up(
     indices: Sequence[int], variations: Mapping[int, Mapping[str, Json]], rows: int
 ) -> list[tuple[str, tuple[int, ...]]]:
     """Return scene and episodes of the tiles that some episodes make, in the order of the scenes' first episodes."""
-    scenes: dict[str, list[int]] = {}
-    for index in indices:
-        scenes.setdefault(scene_key(variations[index]), []).append(index)
+    scenes = by_scene((index, variations[index]) for index in indices)
     return [(key, tuple(found[k : k + rows])) for key, found in scenes.items() for k in range(0, len(found), rows)]
 
 

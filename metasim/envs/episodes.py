@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from metasim.core.backend import BACKENDS, Backend, Images
-from metasim.core.errors import InvalidAction, InvalidConfig, InvalidState, NotReady
-from metasim.core.looks import Looks
+from metasim.core.backend import BACKENDS
+from metasim.core.errors import InvalidConfig, InvalidState, NotReady
 from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import TASKS, Task
-from metasim.envs.drawing import Drawer, one_per_world
+from metasim.envs.actions import checked_action
+from metasim.envs.samples import draw_samples
 from metasim.envs.varying import Varying
+from metasim.envs.worlds import Worlds
 from metasim.model import Model, compile_scene
 from metasim.randomize.variation import Variation, unvaried
 
@@ -44,7 +45,7 @@ class Step:
     truncated: Array
 
 
-class Episodes:
+class Episodes(Worlds):
     """N worlds of a task in an engine.
 
     Args:
@@ -75,23 +76,18 @@ class Episodes:
         self.horizon = cls.horizon if horizon is None else int(horizon)
         if self.horizon < 1:
             raise InvalidConfig(f"horizon must be at least 1, got {horizon!r}")
-        self.num_worlds = num_worlds
-        self.model = model or compile_scene(cls.scene, cls.reads.merge(cls.control.reads()))
-        self.backend: Backend = BACKENDS[backend](num_worlds, workers=workers)
-        self.backend.load(self.model)
+        model = model or compile_scene(cls.scene, cls.reads.merge(cls.control.reads()))
+        super().__init__(model, backend, num_worlds, workers=workers, surfaces=cls.surfaces)
         self.control = cls.control.bind(self.backend)
         self.action_size = self.control.size
         self._settle(backend)
         self._settled = self.backend.snapshot(np.zeros(1, np.int64))
-        self.drawer = Drawer(self.model, self.backend, cls.surfaces)
-        self._looks: list[Looks | None] = [None] * num_worlds
         self.memory: dict[str, Array] = {}
         self.elapsed = np.zeros(num_worlds, np.int64)
         self.seeds: list[EpisodeSeed | None] = [None] * num_worlds
         self._varying = Varying(self.task, self.backend, self.action_size)
         self._never = np.zeros(num_worlds, bool)
         self._running = False
-        self._closed = False
         self.control_period_s = self.model.info.timestep_s * cls.substeps
 
     def begin(
@@ -148,22 +144,8 @@ class Episodes:
         return observation
 
     def draw(self, seeds: Sequence[EpisodeSeed], overrides: Mapping[str, Array] | None = None) -> dict[str, Array]:
-        """Return what varies in some episodes: factor name to ``(n, ...)``."""
-        drawn = [self.task.sample(seed) for seed in seeds]
-        sample = {name: np.stack([d[name] for d in drawn]) for name in drawn[0]} if drawn else {}
-        for name, value in (overrides or {}).items():
-            if name not in sample:
-                raise InvalidConfig(
-                    f"no factor named {name!r} to override; task {self.task.id!r} varies {list(sample)}"
-                )
-            array = np.asarray(value, dtype=float)
-            if array.shape not in (sample[name].shape, sample[name].shape[1:]) or not np.isfinite(array).all():
-                raise InvalidState(
-                    f"override of factor {name!r} must be finite numbers of shape {sample[name].shape[1:]}"
-                    f" or {sample[name].shape}, got shape {array.shape}"
-                )
-            sample[name] = np.array(np.broadcast_to(array, sample[name].shape))
-        return sample
+        """Return what varies in some episodes: factor name to value ``(n, ...)``."""
+        return draw_samples(self.task, seeds, overrides)
 
     def step(self, action: Array) -> Step:
         """Advance every world by one action ``(N, A)``; values outside [-1, 1] are clipped.
@@ -203,21 +185,6 @@ class Episodes:
         return list(self._varying.variations)
 
     @property
-    def failures(self) -> Mapping[int, str]:
-        """World to reason, for worlds that failed."""
-        return self.backend.failures
-
-    @property
-    def cameras(self) -> tuple[str, ...]:
-        """Names of the cameras."""
-        return tuple(self.model.info.cameras)
-
-    @property
-    def engine(self) -> str:
-        """The engine's name."""
-        return self.backend.name
-
-    @property
     def classes(self) -> Mapping[str, type[Task]]:
         """The task by its id."""
         return {self.task.id: unvaried(type(self.task))}
@@ -225,51 +192,6 @@ class Episodes:
     def task_of(self, row: int) -> str:
         """Return the id of the task that a world runs."""
         return self.task.id
-
-    def failure(self, world: int) -> str | None:
-        """Return why a world failed, or None."""
-        return self.backend.failures.get(int(world))
-
-    def render(self, camera: str, height: int, width: int, worlds: Array | None = None) -> Array:
-        """Return pictures ``(n, H, W, 3)`` uint8 that people look at: the fine ones.
-
-        The engine's own renderer draws them; where worlds have looks, that of the looks, or else MuJoCo's.
-        """
-        rows = np.arange(self.num_worlds) if worlds is None else np.asarray(worlds)
-        if not any(self.looks[int(row)] for row in rows):
-            return self.backend.render(camera, width=width, height=height, worlds=worlds).rgb
-        return self.drawer.pictures(camera, height, width, worlds, ("rgb",), self.looks, fine=True).rgb
-
-    def pictures(
-        self,
-        camera: str,
-        height: int,
-        width: int,
-        worlds: Array | None = None,
-        modes: Sequence[str] = ("rgb",),
-        renderer: str = "",
-    ) -> Images:
-        """Return pictures ``(n, H, W, ...)`` that policies look at: the cheap ones, dressed as :attr:`looks` say.
-
-        Args:
-            camera: Name of the camera.
-            height: Pixels.
-            width: Pixels.
-            worlds: Which worlds; None for all.
-            modes: Some of ``"rgb"``, ``"depth"``, ``"segmentation"``.
-            renderer: Name of the renderer; empty for that of each world's looks, or else MuJoCo's, in any engine.
-        """
-        self._open()
-        return self.drawer.pictures(camera, height, width, worlds, modes, self.looks, renderer)
-
-    @property
-    def looks(self) -> list[Looks | None]:
-        """How each world looks, one entry per world; None as the scene has it."""
-        return self._looks
-
-    @looks.setter
-    def looks(self, looks: Sequence[Looks | None]) -> None:
-        self._looks = one_per_world(looks, self.num_worlds)
 
     def snapshot(self) -> dict[str, Any]:
         """Return an exact copy of all worlds with memory, control and clocks."""
@@ -296,12 +218,6 @@ class Episodes:
         self._looks = list(snapshot["looks"])
         self._varying.restore(snapshot)
 
-    def close(self) -> None:
-        """Free the engine; may be called twice."""
-        self._closed = True
-        self.drawer.close()
-        self.backend.close()
-
     def _settle(self, backend: str) -> None:
         prelude = self.task.prelude
         if not prelude.substeps:
@@ -319,10 +235,6 @@ class Episodes:
                 raise InvalidState(f"task {self.task.id!r} does not survive its prelude: {one.failures[0]}")
             settled = one.dump()
         self.backend.load_dump(np.repeat(settled, self.num_worlds, axis=0))
-
-    def _open(self) -> None:
-        if self._closed:
-            raise NotReady("this environment is closed; make a new one")
 
     def _remember(self, rows: Array, memory: Mapping[str, Array]) -> None:
         if not self.memory:
@@ -346,40 +258,3 @@ class Episodes:
             for k, v in observation.items()
         }
         return clean, np.where(failed, 0.0, reward), success & ~failed, terminated | failed
-
-
-def check_override(task: type[Task], name: str, value: Array) -> None:
-    """Refuse a value ``(K,)`` or values ``(n, K)`` of a factor that make no sense in this task.
-
-    Raises:
-        InvalidState: If the factor says so.
-    """
-    for factor in task.factors:
-        array = np.asarray(value, dtype=float)
-        if factor.name == name and array.ndim and np.isfinite(array).all():  # else `draw` says what is wrong
-            factor.check(np.atleast_2d(array))
-
-
-def checked_action(action: Array, shape: tuple[int, int]) -> Array:
-    """Return the action ``(N, A)`` as float32, clipped to [-1, 1].
-
-    Raises:
-        InvalidAction: For a wrong shape or type, or values that are not finite.
-    """
-    array = as_action(action, shape)
-    clipped = np.minimum(np.maximum(array, -1.0), 1.0)
-    if not np.isfinite(array).all():
-        bad = np.flatnonzero(~np.isfinite(array).all(axis=1)).tolist()
-        raise InvalidAction(f"action has values that are not finite in worlds {bad}; no world was stepped")
-    return clipped
-
-
-def as_action(action: Array, shape: tuple[int, ...]) -> Array:
-    """Return the action as float32 of a shape, or raise InvalidAction."""
-    try:
-        array = np.asarray(action, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise InvalidAction(f"action must be numbers of shape {shape}, got {action!r}: {error}") from error
-    if array.shape != shape:
-        raise InvalidAction(f"action must have shape {shape}, got {array.shape}")
-    return array

@@ -13,8 +13,10 @@ from metasim.core.rendering import blank
 from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import TASKS, Task
 from metasim.core.task_files import exported, origins
-from metasim.envs.episodes import Episodes, Step, check_override, checked_action
+from metasim.envs.actions import checked_action
+from metasim.envs.episodes import Episodes, Step
 from metasim.envs.members import Members, describe, same_layout
+from metasim.envs.samples import check_override
 from metasim.envs.vector import EpisodesVectorEnv
 from metasim.randomize.variation import Variation
 from metasim.work.crew import Board, Crew

@@ -9,7 +9,7 @@ import gymnasium as gym
 
 from metasim.core.errors import InvalidConfig
 from metasim.core.task import Task
-from metasim.envs.episodes import as_action
+from metasim.envs.actions import as_action
 from metasim.envs.observation import take_row
 from metasim.envs.vector import VectorTaskEnv
 

@@ -15,15 +15,8 @@ from metasim.core.rendering import RENDERERS
 from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import Task
 from metasim.randomize.axis import AXES, SPLITS, SceneAxis, StepAxis, check, sample
-from metasim.randomize.variation import (
-    Channels,
-    Variation,
-    looks_of,
-    refuse,
-    scene_key,
-    starts,
-    varied_task,
-)
+from metasim.randomize.starting import starts
+from metasim.randomize.variation import Channels, Variation, by_scene, looks_of, refuse, varied_task
 
 Array = Any
 
@@ -163,14 +156,11 @@ def planned(task: type[Task], vary: Mapping[str, str], seeds: Sequence[EpisodeSe
         seeds: One an episode.
     """
     drawn: list[Variation | None] = [sample(vary, task, seed) if vary else None for seed in seeds]
-    scenes: dict[str, list[int]] = {}
-    for i, variation in enumerate(drawn):
-        scenes.setdefault(scene_key(variation), []).append(i)
     return [
         Together(
             task=varied_task(task, drawn[indices[0]]),
             indices=tuple(indices),
             variations=tuple(drawn[i] for i in indices),
         )
-        for indices in scenes.values()
+        for indices in by_scene(enumerate(drawn)).values()
     ]

@@ -14,8 +14,9 @@ from metasim.core.errors import InvalidConfig
 from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import Task
 from metasim.envs.drawing import check_renderer
-from metasim.envs.episodes import Episodes, check_override
+from metasim.envs.episodes import Episodes
 from metasim.envs.observation import Observer, Shots, put_rows, take_row
+from metasim.envs.samples import check_override
 from metasim.envs.varying import check_vary, draw_variations
 
 Array = Any

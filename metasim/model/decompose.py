@@ -1,14 +1,17 @@
 """Convex decomposition: a mesh as a few convex pieces, which is what both engines can collide.
 
 The work is CoACD's (extra ``meshes``) and takes seconds to minutes, so what comes out is kept in a folder, in a file
-named after the content: ``$METASIM_CACHE``, else ``metasim`` in ``$XDG_CACHE_HOME`` or ``~/.cache``.
+named after the content and CoACD's version: ``$METASIM_CACHE``, else ``metasim`` in ``$XDG_CACHE_HOME`` or
+``~/.cache``. Where CoACD is not installed, pieces of the newest version that are kept will do.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import logging
 import os
+import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -38,13 +41,28 @@ def decompose(mesh: MeshData, *, threshold: float = THRESHOLD) -> tuple[MeshData
     digest = hashlib.sha256(f"coacd {threshold!r} {mesh.vertices.shape} {mesh.faces.shape}".encode())
     digest.update(np.ascontiguousarray(mesh.vertices, "<f8").tobytes())
     digest.update(np.ascontiguousarray(mesh.faces, "<i4").tobytes())
-    path = _folder() / f"{digest.hexdigest()}.npz"
-    kept = _read(path)
-    if kept:
-        return kept
+    name, version = digest.hexdigest(), _version()
+    path = _folder() / f"{name}-{version}.npz"
+    for file in [path] if version else sorted(_folder().glob(f"{name}-*.npz"), key=_release, reverse=True):
+        kept = _read(file)
+        if kept:
+            return kept
     pieces = _coacd(mesh, threshold)
     _write(path, pieces)
     return pieces
+
+
+def _version() -> str:
+    """Return the version of CoACD that is installed; empty if there is none."""
+    try:
+        return importlib.metadata.version("coacd")
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _release(path: Path) -> list[int]:
+    """Return the numbers of the version that a file is named after."""
+    return [int(number) for number in re.findall(r"\d+", path.stem.partition("-")[2])]
 
 
 def _folder() -> Path:
@@ -78,7 +96,7 @@ def _read(path: Path) -> tuple[MeshData, ...]:
 
 def _write(path: Path, pieces: tuple[MeshData, ...]) -> None:
     arrays = {f"{key}{i}": getattr(piece, key) for i, piece in enumerate(pieces) for key in ("vertices", "faces")}
-    draft = path.with_name(f"{path.stem}.{os.getpid()}.npz")
+    draft = path.with_name(f".{path.stem}.{os.getpid()}.npz")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(draft, **arrays)

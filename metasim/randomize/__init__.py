@@ -11,7 +11,8 @@ from metasim.randomize.axis import (
     check,
     sample,
 )
-from metasim.randomize.variation import Channels, looks_of, scene_key, starts, varied_task
+from metasim.randomize.starting import starts
+from metasim.randomize.variation import Channels, by_scene, looks_of, scene_key, varied_task
 
 __all__ = [
     "AXES",
@@ -22,6 +23,7 @@ __all__ = [
     "SceneAxis",
     "StartAxis",
     "StepAxis",
+    "by_scene",
     "check",
     "looks_of",
     "sample",

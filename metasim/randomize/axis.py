@@ -13,8 +13,9 @@ The engine itself is no axis here: whoever runs episodes chooses it.
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -138,13 +139,19 @@ def sample(axes: Mapping[str, str], task: type[Task], seed: EpisodeSeed) -> dict
     return found
 
 
-def check(axes: Sequence[str], task: type[Task], backend: str) -> None:
+def check(axes: Iterable[str], task: type[Task], backend: str) -> None:
     """Refuse axes along which a task or an engine cannot vary.
 
     Raises:
+        UnknownName: For an axis that is not registered.
         UnsupportedFeature: Naming the axis, the task and the reason.
     """
     for name in axes:
-        reason = AXES[name].refuse(task, backend)
+        reason = _reason(AXES[name], task, backend)
         if reason:
             raise UnsupportedFeature(f"axis {name!r} cannot vary {task.id} in {backend}: {reason}")
+
+
+@functools.lru_cache(maxsize=1024)
+def _reason(axis: Axis, task: type[Task], backend: str) -> str:
+    return axis.refuse(task, backend)

@@ -1,20 +1,23 @@
-"""An episode's variation, axis name to value, put into effect: the scene, the start, the steps, the pictures."""
+"""An episode's variation, axis name to value, put into effect: the scene, the steps, the pictures.
+
+How it starts is in :mod:`metasim.randomize.starting`.
+"""
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from metasim.core.backend import Backend, Start
-from metasim.core.errors import InvalidConfig, UnsupportedFeature
+from metasim.core.backend import Backend
+from metasim.core.errors import InvalidConfig
 from metasim.core.model import ModelInfo
 from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import Task
-from metasim.randomize.axis import AXES, Channel, LooksAxis, SceneAxis, StartAxis, StepAxis
+from metasim.randomize.axis import AXES, Channel, LooksAxis, SceneAxis, StepAxis, check
 
 Array = Any
 Json = Any
@@ -24,9 +27,17 @@ Variation = Mapping[str, Json]
 def scene_key(variation: Variation | None) -> str:
     """Return what episodes must have in common to run in the same model; empty where the task's own scene does."""
     found = {
-        name: axis.key((variation or {})[name]) for name, axis in _ordered(variation) if isinstance(axis, SceneAxis)
+        name: axis.key((variation or {})[name]) for name, axis in ordered(variation) if isinstance(axis, SceneAxis)
     }
     return json.dumps(found, sort_keys=True) if found else ""
+
+
+def by_scene(variations: Iterable[tuple[int, Variation | None]]) -> dict[str, list[int]]:
+    """Return, for numbered episodes, scene to the numbers of those that run in it; both in the order they came in."""
+    scenes: dict[str, list[int]] = {}
+    for index, variation in variations:
+        scenes.setdefault(scene_key(variation), []).append(index)
+    return scenes
 
 
 def varied_task(task: type[Task], variation: Variation | None) -> type[Task]:
@@ -46,7 +57,7 @@ def unvaried(task: type[Task]) -> type[Task]:
 @functools.lru_cache(maxsize=256)
 def _varied(task: type[Task], key: str) -> type[Task]:
     scene, values = task.scene, json.loads(key)
-    for name, axis in _ordered(values):
+    for name, axis in ordered(values):
         assert isinstance(axis, SceneAxis)
         scene = axis.scene(scene, task, values[name])
     body = {"scene": scene, "scene_key": key, "unvaried": task, "__doc__": task.__doc__, "__module__": task.__module__}
@@ -56,7 +67,7 @@ def _varied(task: type[Task], key: str) -> type[Task]:
 def looks_of(variation: Variation | None) -> dict[str, Json]:
     """Return what pictures of an episode show otherwise, as JSON of ``metasim.core.looks.Looks``; empty for nothing."""
     looks: dict[str, Json] = {}
-    for name, axis in _ordered(variation):
+    for name, axis in ordered(variation):
         if isinstance(axis, LooksAxis):
             looks |= axis.looks((variation or {})[name])
     return looks
@@ -70,11 +81,7 @@ def refuse(task: type[Task], backend: str, variations: Sequence[Variation | None
         UnsupportedFeature: If the axis says so, with its reason.
         InvalidConfig: If the scene of the task is not the one that the variation asks for.
     """
-    plain = unvaried(task)
-    for name in dict.fromkeys(name for variation in variations for name in variation or ()):
-        reason = _reason(name, plain, backend)
-        if reason:
-            raise UnsupportedFeature(f"axis {name!r} cannot vary {task.id} in {backend}: {reason}")
+    check(dict.fromkeys(name for variation in variations for name in variation or ()), unvaried(task), backend)
     mine = getattr(task, "scene_key", "")
     for variation in variations:
         key = scene_key(variation)
@@ -83,60 +90,6 @@ def refuse(task: type[Task], backend: str, variations: Sequence[Variation | None
                 f"these worlds of {task.id} have the scene {mine or 'of the task'}, and a variation asks for"
                 f" {key or 'the task as it is'}; make others with varied_task(task, variation)"
             )
-
-
-@functools.lru_cache(maxsize=1024)
-def _reason(name: str, task: type[Task], backend: str) -> str:
-    return AXES[name].refuse(task, backend)
-
-
-def starts(
-    task: Task, info: ModelInfo, start: Start, variations: Sequence[Variation | None]
-) -> list[tuple[Array, Start]]:
-    """Return where ``n`` worlds start, the task's own ``start`` varied, as parts that are written one by one.
-
-    Returns:
-        Rows ``(k,)`` among the ``n``, and their start; one part for each set of axes that occurs.
-    """
-    plain = unvaried(type(task))
-    parts: dict[tuple[str, ...], list[int]] = {}
-    for i, variation in enumerate(variations):
-        axes = tuple(name for name, axis in _ordered(variation) if isinstance(axis, (SceneAxis, StartAxis)))
-        parts.setdefault(axes, []).append(i)
-    found: list[tuple[Array, Start]] = []
-    for axes, rows in parts.items():
-        part = start if len(parts) == 1 else _taken(start, np.array(rows), len(variations))
-        for name in axes:
-            axis: Any = AXES[name]
-            part = _joined(part, axis.start(plain, info, [(variations[i] or {})[name] for i in rows]))
-        found.append((np.array(rows), part))
-    return found
-
-
-def _taken(start: Start, rows: Array, n: int) -> Start:
-    def take(named: Mapping[Any, Array]) -> dict[Any, Array]:
-        arrays = {name: np.asarray(value) for name, value in named.items()}
-        return {name: a[rows] if a.ndim and len(a) == n else a for name, a in arrays.items()}
-
-    names = ("joints", "velocities", "bodies", "sites", "parameters", "scales")
-    return Start(**{name: take(getattr(start, name)) for name in names})
-
-
-def _joined(base: Start, more: Start) -> Start:
-    """Return one start of two: scales are multiplied, what else the second says replaces what the first does."""
-    parameters, scales = {**base.parameters, **more.parameters}, dict(base.scales)
-    for key, factor in more.scales.items():
-        where = parameters if key in parameters else scales
-        own = np.asarray(where.get(key, 1.0))
-        where[key] = own * (factor[:, None] if own.ndim == 2 else factor)
-    return Start(
-        joints={**base.joints, **more.joints},
-        velocities={**base.velocities, **more.velocities},
-        bodies={**base.bodies, **more.bodies},
-        sites={**base.sites, **more.sites},
-        parameters=parameters,
-        scales=scales,
-    )
 
 
 class Channels:
@@ -156,7 +109,7 @@ class Channels:
 
     def begin(self, rows: Array, seeds: Sequence[EpisodeSeed], variations: Sequence[Variation | None]) -> bool:
         """Begin episodes in worlds ``rows`` ``(n,)`` and tell whether anything now happens at steps."""
-        wanted = {n for v in variations for n, axis in _ordered(v) if isinstance(axis, StepAxis)}
+        wanted = {n for v in variations for n, axis in ordered(v) if isinstance(axis, StepAxis)}
         if wanted - self._channels.keys():
             self._open(wanted | self._channels.keys())
         for name, channel in self._channels.items():
@@ -202,7 +155,7 @@ class Channels:
         self._channels = opened
 
 
-def _ordered(variation: Variation | None) -> list[tuple[str, Any]]:
+def ordered(variation: Variation | None) -> list[tuple[str, Any]]:
     """Return a variation's axes in the order of :data:`AXES`."""
     if not variation:
         return []

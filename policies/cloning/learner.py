@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,12 +14,10 @@ from metasim.policies.cloning.config import CloneConfig, CloneSettings
 from metasim.policies.cloning.data import Demonstrations
 from metasim.policies.cloning.network import dense, dense_sizes, fresh, picture_sizes, points, seeing
 from metasim.policies.learned import InvalidPolicy
-from metasim.work import draft
+from metasim.policies.state_file import read_state, write_state
 
 try:
     import torch  # pyright: ignore[reportMissingImports]
-    from safetensors import SafetensorError, safe_open  # pyright: ignore[reportMissingImports]
-    from safetensors.numpy import save_file  # pyright: ignore[reportMissingImports]
 except ModuleNotFoundError as error:
     raise MissingDependency(
         f'training needs {error.name!r}, which is not installed: pip install "metasim-robotics[learn]"'
@@ -28,7 +25,6 @@ except ModuleNotFoundError as error:
 
 Array = Any
 SCHEMA = "metasim.cloning/1"
-_HEADER = "metasim"
 _EVALUATED = 512  # rows at a time
 _WARM = 0.1  # share of the steps in which the learning rate rises
 
@@ -107,20 +103,17 @@ class Learner:
         arrays |= {f"average.{k}": v for k, v in self._average.items()}
         for name, weight in self._weights.items():
             arrays |= {f"optimiser.{name}.{k}": v for k, v in self._optimiser.state[weight].items()}
-        header = json.dumps({"schema": SCHEMA, "steps": self.steps, **extra})
-        with draft(path) as name:
-            contiguous = {k: np.ascontiguousarray(v.numpy()) for k, v in arrays.items()}
-            save_file(contiguous, name, metadata={_HEADER: header})
+        write_state(path, SCHEMA, {"steps": self.steps, **extra}, {k: v.numpy() for k, v in arrays.items()})
 
     def load(self, path: Path) -> None:
         """Put a saved state back.
 
         Raises:
             InvalidPolicy: If it is damaged, or of another training.
+            InvalidConfig: If it was written under another version of torch.
         """
-        steps = load_header(path)["steps"]
-        with safe_open(path, framework="numpy") as opened:
-            arrays = {name: torch.from_numpy(opened.get_tensor(name)) for name in opened.keys()}  # noqa: SIM118
+        header, state = read_state(path, SCHEMA)
+        arrays = {name: torch.from_numpy(value) for name, value in state.items()}
         try:
             with torch.no_grad():
                 for name, weight in self._weights.items():
@@ -131,7 +124,7 @@ class Learner:
                     self._optimiser.state[weight] = kept
         except (KeyError, RuntimeError) as error:
             raise InvalidPolicy(f"{path} does not fit this training ({error}); delete it to begin anew") from error
-        self.steps = steps
+        self.steps = header["steps"]
 
     def _losses(self, weights: Mapping[str, Any], rows: Any) -> tuple[Any, Any]:
         x, wanted = self._x[rows], self._actions[rows]
@@ -146,24 +139,6 @@ class Learner:
         columns = [k for k in data.hidden if np.ptp(data.observation[:, k]) > 1e-6]
         mean, deviation = data.spread(columns)
         return torch.from_numpy(((data.observation[:, columns] - mean) / deviation).astype(np.float32))
-
-
-def load_header(path: Path) -> dict[str, Any]:
-    """Return the JSON of a state file.
-
-    Raises:
-        InvalidPolicy: If it is damaged or of another kind.
-    """
-    try:
-        with safe_open(path, framework="numpy") as opened:
-            header = json.loads((opened.metadata() or {})[_HEADER])
-        if header["schema"] != SCHEMA:
-            raise InvalidPolicy(f"{path}: expected {SCHEMA!r}, got {header['schema']!r}")
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        if isinstance(error, InvalidPolicy):
-            raise
-        raise InvalidPolicy(f"{path} is damaged ({error}); delete it to train from the beginning") from error
-    return header
 
 
 def _rate(share: float) -> float:

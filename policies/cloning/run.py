@@ -40,18 +40,20 @@ def clone(config: CloneConfig, report: Report | None = None) -> Path:
         report: Called in this process as it goes on.
 
     Raises:
-        InvalidConfig: If the dataset is not of one task, has not the pictures, or the folder holds another training.
+        InvalidConfig: If the dataset is not of one task, has not the pictures, or the folder holds another training,
+            or one that has run with another version of torch so far.
         InvalidPolicy: If what is in the folder is damaged.
         MissingDependency: Without torch or safetensors.
     """
-    from metasim.policies.cloning.learner import Learner, load_header
+    from metasim.policies.cloning.learner import SCHEMA, Learner
+    from metasim.policies.state_file import read_header
 
     began = time.monotonic()
     data = read(config)
     _check_folder(config, data)
     state, rows = config.folder / STATE, list[CloneRow]()
     if state.exists():
-        rows = [CloneRow(**row) for row in load_header(state)["curve"]]
+        rows = [CloneRow(**row) for row in read_header(state, SCHEMA)["curve"]]
         if not config.policy.exists():
             raise InvalidConfig(
                 f"{config.policy}, which is the best so far, is gone; delete {config.folder} to begin anew"

@@ -6,7 +6,6 @@ numpy and the action space. Not in it: where the worlds were in their episodes; 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,10 @@ import numpy as np
 
 from metasim.core.errors import MissingDependency
 from metasim.policies.learned import InvalidPolicy
-from metasim.work import draft
+from metasim.policies.state_file import read_header, read_state, write_state
 
 try:
     import torch  # pyright: ignore[reportMissingImports]
-    from safetensors import SafetensorError, safe_open  # pyright: ignore[reportMissingImports]
-    from safetensors.numpy import save_file  # pyright: ignore[reportMissingImports]
     from stable_baselines3.common.base_class import BaseAlgorithm  # pyright: ignore[reportMissingImports]
 except ModuleNotFoundError as error:
     raise MissingDependency(
@@ -29,7 +26,6 @@ except ModuleNotFoundError as error:
 
 Array = Any
 SCHEMA = "metasim.training/1"
-_HEADER = "metasim"
 _STATISTICS = ("mean", "var", "count")
 _REPLAY = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 _COUNTERS = ("num_timesteps", "_n_updates", "_episode_num")
@@ -48,7 +44,6 @@ def save_state(path: Path, learner: BaseAlgorithm, extra: Mapping[str, Any]) -> 
         filled = replay.buffer_size if replay.full else replay.pos
         arrays |= {f"replay.{name}": getattr(replay, name)[:filled] for name in _REPLAY}
     header = {
-        "schema": SCHEMA,
         "counters": {name: getattr(learner, name, 0) for name in _COUNTERS},
         "numpy": [int(position), int(has_gauss), float(gauss)],
         "actions": learner.action_space.np_random.bit_generator.state,
@@ -60,33 +55,22 @@ def save_state(path: Path, learner: BaseAlgorithm, extra: Mapping[str, Any]) -> 
         ],
         **extra,
     }
-    with draft(path) as name:
-        save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, name, metadata={_HEADER: json.dumps(header)})
+    write_state(path, SCHEMA, header, arrays)
 
 
 def load_header(path: Path) -> dict[str, Any]:
-    """Return the JSON of a state file.
-
-    Raises:
-        InvalidPolicy: If it is damaged or of another kind.
-    """
-    try:
-        with safe_open(path, framework="numpy") as opened:
-            header = json.loads((opened.metadata() or {})[_HEADER])
-        if header["schema"] != SCHEMA:
-            raise InvalidPolicy(f"{path}: expected {SCHEMA!r}, got {header['schema']!r}")
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        if isinstance(error, InvalidPolicy):
-            raise
-        raise InvalidPolicy(f"{path} is damaged ({error}); delete it to train from the beginning") from error
-    return header
+    """Return the JSON of a state file, with InvalidPolicy where it is damaged or of another kind."""
+    return read_header(path, SCHEMA)
 
 
 def load_state(path: Path, learner: BaseAlgorithm) -> None:
-    """Put a state into a learner that was made with the same configuration."""
-    header = load_header(path)
-    with safe_open(path, framework="numpy") as opened:
-        arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  no mapping
+    """Put a state into a learner that was made with the same configuration.
+
+    Raises:
+        InvalidPolicy: If it is damaged, or of another training.
+        InvalidConfig: If it was written under another version of torch.
+    """
+    header, arrays = read_state(path, SCHEMA)
     env: Any = learner.env
     try:
         _fill(learner, {k.removeprefix("learner."): v for k, v in arrays.items() if k.startswith("learner.")})

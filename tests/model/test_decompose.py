@@ -1,5 +1,6 @@
 """Meshes that collide as several convex pieces, found by decomposition or given by their file; stiff contacts."""
 
+import importlib.metadata
 import sys
 from pathlib import Path
 
@@ -106,6 +107,32 @@ def test_what_cannot_be_read_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_pa
     np.testing.assert_array_equal(piece.vertices, mesh.vertices)
     with pytest.raises(InvalidConfig, match="threshold"):
         decompose(mesh, threshold=0.0)
+
+
+def test_pieces_of_another_version_are_not_used_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each version of CoACD is another maker, here of as many pieces as its last number says."""
+    monkeypatch.setenv("METASIM_CACHE", str(tmp_path))
+    mesh, made = MeshData(cup().vertices, cup().faces), list[str]()
+    installed = ""
+
+    def version(package: str) -> str:
+        if package == "coacd" and not installed:
+            raise importlib.metadata.PackageNotFoundError(package)
+        return installed
+
+    def make(mesh: MeshData, threshold: float) -> tuple[MeshData, ...]:
+        made.append(installed)
+        return (mesh,) * int(installed.rpartition(".")[2])
+
+    monkeypatch.setattr("importlib.metadata.version", version)
+    monkeypatch.setattr("metasim.model.decompose._coacd", make)
+    for installed in ("1.0.9", "1.0.10", "1.0.2", "1.0.9"):  # noqa: B007  both functions look at it
+        assert len(decompose(mesh)) == int(installed.rpartition(".")[2])
+    assert made == ["1.0.9", "1.0.10", "1.0.2"]
+    installed = ""
+    assert len(decompose(mesh)) == 10 and len(made) == 3  # the newest
 
 
 def test_a_drive_brings_its_motors_inertia() -> None:

@@ -1,6 +1,10 @@
 """Behaviour cloning: what a linear expert does is learned; the same bytes from the same seed, killed or not."""
 
 import csv
+import importlib.metadata
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +37,21 @@ def demos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("demos") / "push.hdf5"
     config = {"tasks": (PUSH,), "episodes": 6, "policy": "random", "keep": "all", "horizon": 40, "worlds": 6}
     return collect(CollectConfig(out=path, **config))
+
+
+@contextmanager
+def under_another_torch(folder: Path) -> Iterator[None]:
+    """A training that has run with torch 1.2.3 so far, which has to be refused and left as it is."""
+    file = folder / "config.json"
+    kept, said = file.read_bytes(), json.loads(file.read_text())
+    assert said["versions"]["torch"] == importlib.metadata.version("torch")
+    said["versions"]["torch"] = "1.2.3"
+    file.write_text(json.dumps(said))
+    before = {f.name: f.read_bytes() for f in folder.iterdir() if f.is_file()}
+    with pytest.raises(InvalidConfig, match=r"another torch: '1\.2\.3' instead of"):
+        yield
+    assert before == {f.name: f.read_bytes() for f in folder.iterdir() if f.is_file()}
+    file.write_bytes(kept)
 
 
 def config(path: Path, out: Path, **more: Any) -> CloneConfig:
@@ -89,6 +108,8 @@ def test_a_killed_training_ends_in_the_same_bytes(demos: Path, tmp_path: Path) -
     asked = config(demos, tmp_path / "b.safetensors")
     with pytest.raises(Killed):
         clone(asked, kill)
+    with under_another_torch(tmp_path / "b.run"):
+        clone(asked)
     clone(asked)
     for name in ("curve.csv", "state.safetensors"):
         assert (tmp_path / "a.run" / name).read_bytes() == (tmp_path / "b.run" / name).read_bytes()

@@ -280,3 +280,38 @@ def test_what_a_server_refuses(kind: str, payload: Any, message: str) -> None:
         answer = msgpack.unpackb(client.recv())
         assert (answer["type"], answer["seq"]) == ("error", 1)
         assert re.search(message, answer["payload"]["message"])
+
+
+def test_sessions_are_counted_and_one_too_many_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that go on are not disturbed; who leaves makes room, and who is lost does after a while."""
+    server = PolicyServer("zero", PUSH, sessions=2)
+    server.start()
+    factory = POLICIES[remote(f"remote:url=ws://127.0.0.1:{server.port},timeout=10")]
+    one, two = (factory(TASKS[PUSH], 1) for _ in range(2))
+    with pytest.raises(RemoteFailure, match=r"has 2 sessions already.*lost counts for 60 s.*--sessions"):
+        factory(TASKS[PUSH], 1)
+    two._connection._socket.socket.shutdown(socket.SHUT_RDWR)
+    for policy in (one, two):  # the second comes back to its own place
+        assert policy.act(np.zeros((1, 18))).shape == (1, 4)
+    one.close()
+    three = until(lambda: factory(TASKS[PUSH], 1))
+    three._connection._socket.socket.shutdown(socket.SHUT_RDWR)
+    with pytest.raises(RemoteFailure, match="has 2 sessions already"):
+        factory(TASKS[PUSH], 1)
+    monkeypatch.setattr("metasim.policies.remote.server.KEPT_S", 0.0)
+    four = until(lambda: factory(TASKS[PUSH], 1))
+    for policy in (two, three, four):
+        policy.close()
+    server.stop()
+    with pytest.raises(InvalidConfig, match="sessions must be 1 or more, got 0"):
+        PolicyServer("zero", PUSH, sessions=0)
+
+
+def until(make: Callable[[], Any]) -> Any:
+    """Try for a while: the server hears that a client has left some moments after it did."""
+    for _ in range(50):
+        try:
+            return make()
+        except RemoteFailure:
+            time.sleep(0.05)
+    return make()

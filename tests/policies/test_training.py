@@ -96,6 +96,13 @@ def test_a_killed_training_goes_on(tmp_path: Path, algorithm: str) -> None:
         train(asked, kill)
     first = json.loads((tmp_path / "a" / "curve.json").read_text())
     checkpoint = contents(tmp_path / "a")["checkpoints/step_0000000256.safetensors"]
+    file = tmp_path / "a" / "config.json"
+    kept = file.read_text()
+    torch = json.loads(kept)["versions"]["torch"]
+    file.write_text(kept.replace(f'"torch": "{torch}"', '"torch": "1.2.3"'))
+    with pytest.raises(InvalidConfig, match=r"another torch: '1\.2\.3' instead of"):
+        train(asked)
+    file.write_text(kept)
     train(asked)
     rows = json.loads((tmp_path / "a" / "curve.json").read_text())
     assert rows[:1] == first and [row["steps"] for row in rows] == [256, 512]

@@ -13,8 +13,9 @@ from metasim.core.scene import Box, Physics, Scene
 from metasim.core.seeding import EpisodeSeed
 from metasim.core.task import TASKS, Task
 from metasim.envs import Episodes
-from metasim.randomize import AXES, check, sample, scene_key, varied_task
+from metasim.randomize import AXES, check, sample, scene_key, starts, varied_task
 from metasim.randomize.parts import parts_of
+from metasim.randomize.starting import joined
 
 ENGINES = ("mujoco", "pybullet")
 PICK = "tabletop/pick-cube-v0"
@@ -269,6 +270,52 @@ def test_a_start_of_the_task_and_one_of_an_axis_are_both_kept() -> None:
     episodes = Episodes(Heavy, "mujoco", 3)
     begin(episodes, {"mass": 2.0}, None, {"mass": 0.5})
     np.testing.assert_allclose(episodes.backend.get_parameter("mass", "rock"), [8.0, 5.0, 3.0])
+    episodes.close()
+
+
+def test_a_start_may_say_one_row_for_all_worlds_however_many_there_are() -> None:
+    """Three worlds and rows of three numbers, of which nothing but the parameter tells what they are."""
+
+    class Still(Adrift):
+        def start(self, sample) -> Start:
+            own = {("mass", "rock"): 4.0, ("inertia", "rock"): np.array([0.1, 0.2, 0.25]), ("gravity", ""): [0, 1, -2]}
+            return Start(joints={"rock": [1.0, 2.0, 3.0]}, parameters=own)
+
+    episodes = Episodes(Still, "mujoco", 3)
+    for variations in ([{"mass": 2.0}, None, {"mass": 0.5}], [{"mass": 2.0}, {"mass": 1.0}, {"mass": 0.5}]):
+        begin(episodes, *variations)
+        np.testing.assert_allclose(episodes.backend.get_parameter("mass", "rock"), [8.0, 4.0, 2.0])
+        np.testing.assert_allclose(episodes.backend.get_parameter("gravity", ""), [[0.0, 1.0, -2.0]] * 3)
+        np.testing.assert_allclose(episodes.backend.get_parameter("inertia", "rock"), [[0.1, 0.2, 0.25]] * 3)
+        np.testing.assert_allclose(episodes.backend.state.body("rock").pos, [[1.0, 2.0, 3.0]] * 3)
+    episodes.close()
+
+
+@pytest.mark.parametrize(
+    ("angles", "wanted"), [([0.1, 0.2], [0.1, 0.2]), ([[0.1], [0.2]], [0.1, 0.2]), ([0.1], [0.1, 0.1])]
+)
+def test_the_angle_of_a_hinge_is_of_its_world_where_worlds_vary_otherwise(pick: Episodes, angles, wanted) -> None:
+    base, rows = Start(joints={"panda_joint1": angles}), np.arange(2)
+    for part, start in starts(pick.task, pick.backend.info, base, [{"mass": 2.0}, None]):
+        pick.backend.write(start, rows[part])
+    np.testing.assert_allclose(pick.backend.state.qpos[:2, 0], wanted, atol=1e-9)
+
+
+@pytest.mark.parametrize("own", [[0.1, 0.2, 0.25], [[0.1, 0.2, 0.25]] * 3])
+def test_a_factor_of_a_vector_is_each_worlds(own) -> None:
+    start = joined(Start(parameters={("inertia", "rock"): own}), Start(scales={("inertia", "rock"): np.arange(1.0, 4)}))
+    np.testing.assert_allclose(start.parameters["inertia", "rock"], np.outer([1.0, 2.0, 3.0], [0.1, 0.2, 0.25]))
+    assert not start.scales
+
+
+def test_a_start_of_fewer_worlds_than_begin_is_refused() -> None:
+    class Few(Adrift):
+        def start(self, sample) -> Start:
+            return Start(parameters={("mass", "rock"): np.array([4.0, 5.0])})
+
+    episodes = Episodes(Few, "mujoco", 3)
+    with pytest.raises(InvalidState, match=r"'rock'\) must have a row for each of 3 worlds, got shape \(2,\)"):
+        begin(episodes, {"mass": 2.0}, {"mass": 2.0}, None)
     episodes.close()
 
 

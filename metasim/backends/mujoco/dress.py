@@ -73,12 +73,14 @@ class Wardrobe:
         m = self._visual
         for surface, material in looks.materials.items():
             slot = self._slot(material.texture) if material.texture else self._white
-            self._wear(surface, (*material.tint, 1.0), slot)
+            geoms = self._geoms[surface]
+            m.geom_matid[geoms], m.geom_rgba[geoms] = self._material(surface, (*material.tint, 1.0), slot), _NO_COLOUR
         if looks.reflection is not None:
             for surface, geoms in self._geoms.items():
+                bare = [g for g in geoms if m.geom_matid[g] < 0]
+                if bare:  # a geom's own colour comes before its material's, save for the one that means none
+                    m.geom_matid[bare] = self._material(surface, _NO_COLOUR, self._white)
                 for g in geoms:
-                    if m.geom_matid[g] < 0:
-                        self._wear(surface, m.geom_rgba[g].copy(), self._white)
                     k = int(m.geom_matid[g])
                     m.mat_specular[k], m.mat_shininess[k] = looks.reflection.specular, looks.reflection.shininess
                     m.mat_reflectance[k] = looks.reflection.reflectance
@@ -92,10 +94,11 @@ class Wardrobe:
         for name, values in self._headlight.items():
             getattr(self._visual.vis.headlight, name)[:] = values
 
-    def _wear(self, surface: str, rgba: Any, slot: int) -> None:
-        m, k, geoms = self._visual, self._materials[surface], self._geoms[surface]
-        m.geom_matid[geoms], m.geom_rgba[geoms] = k, _NO_COLOUR
-        m.mat_rgba[k], m.mat_texid[k, _RGB] = rgba, slot
+    def _material(self, surface: str, rgba: Any, slot: int) -> int:
+        """Return the surface's own material after colouring it."""
+        k = self._materials[surface]
+        self._visual.mat_rgba[k], self._visual.mat_texid[k, _RGB] = rgba, slot
+        return k
 
     def _slot(self, name: str) -> int:
         if name not in self._slots:
