@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from metasim.benchmarks.results import EpisodeResult, Results
-from metasim.benchmarks.runner import versions
 from metasim.benchmarks.statistics import Overall, Row, overall, summarise
 from metasim.benchmarks.tally import Numbering, Outcome, Tally, checked
+from metasim.benchmarks.versions import versions
 from metasim.core.errors import InvalidConfig
 from metasim.core.policy import Policy
 from metasim.core.protocol import checked_seed, is_whole
@@ -120,7 +120,7 @@ def evaluation(
         "horizon": env.group.max_episode_steps,
         "environment": {key: value for key, value in env.settings.items() if key != "backend"},
         **settings,
-        "versions": versions(backend),
+        "versions": versions(backend, env.split.tasks),
     }
     runs = sorted(runs, key=lambda run: (env.tasks[run[1].world], run[0]))
     rows = tuple(

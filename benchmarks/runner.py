@@ -7,9 +7,7 @@ the others alone.
 
 from __future__ import annotations
 
-import importlib.metadata
 import math
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from metasim.benchmarks.results import EpisodeResult, Results
+from metasim.benchmarks.versions import versions
 from metasim.core.backend import BACKENDS
 from metasim.core.errors import InvalidConfig
 from metasim.core.policy import POLICIES, Policy
@@ -114,7 +113,7 @@ class EvaluateConfig:
             "episodes": [f"0-{self.episodes - 1}"],
             "split": self.split,
             "horizon": {task: self.horizon or TASKS[task].horizon for task in self.tasks},
-            "versions": versions(self.backend),
+            "versions": versions(self.backend, self.tasks, [self.policy]),
             **({} if self.goals is None else {"goals": self.goals}),
             **({"vary": dict(self.vary)} if self.vary else {}),
         }
@@ -324,19 +323,3 @@ class _Tally:
                 elapsed_s=time.monotonic() - self._start,
             )
         )
-
-
-def versions(backend: str) -> dict[str, str]:
-    """Return the versions that results depend on: of metasim, the model compiler, the engine, numpy and Python."""
-    found = {"python": ".".join(platform.python_version_tuple()[:2])}
-    for name, package in {
-        "metasim": "metasim-robotics",
-        "mujoco": "mujoco",
-        backend: backend,
-        "numpy": "numpy",
-    }.items():
-        try:
-            found[name] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue  # an engine whose package has another name
-    return found

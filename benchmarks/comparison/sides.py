@@ -166,10 +166,17 @@ def _differences(first: Side, second: Side) -> Iterator[tuple[str, str]]:
             yield "versions", f"{name} is {old[name]} in {first.name} and {new[name]} in {second.name}"
     for name in sorted({*ours, *theirs} - {*UNITED, "versions"}):
         a, b = ours.get(name), theirs.get(name)
-        if isinstance(a, dict) and isinstance(b, dict):  # such as the horizon, task by task
-            a, b = ({key: tree[key] for key in sorted({*a} & {*b})} for tree in (a, b))
+        a, b = _shared(a, b)
         if json.dumps(a, sort_keys=True) != json.dumps(b, sort_keys=True):
             yield "settings", f"{name} is {a!r} in {first.name} and {b!r} in {second.name}"
+
+
+def _shared(ours: Any, theirs: Any) -> tuple[Any, Any]:
+    """Return of two trees what both speak of, such as the horizon, task by task."""
+    if not (isinstance(ours, dict) and isinstance(theirs, dict)):
+        return ours, theirs
+    pairs = {key: _shared(ours[key], theirs[key]) for key in sorted({*ours} & {*theirs})}
+    return {key: pair[0] for key, pair in pairs.items()}, {key: pair[1] for key, pair in pairs.items()}
 
 
 def _allow(kind: str, difference: str, despite: Collection[str], notes: list[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 from metasim.benchmarks.generalization.frozen import Cell, Frozen, arm_json, digest, load
 from metasim.benchmarks.generalization.table import GENERALIZATION_V1
-from metasim.benchmarks.runner import versions
+from metasim.benchmarks.versions import training, versions
 from metasim.core.backend import BACKENDS
 from metasim.core.errors import InvalidConfig, UnsupportedFeature, nearest
 from metasim.core.policy import POLICIES
@@ -165,6 +165,7 @@ class BenchConfig:
     def resolved(self) -> dict[str, Any]:
         """Return what the results say about how they came about: versions, and nothing of the machine."""
         frozen, tasks = self.frozen, tuple(dict.fromkeys(cell.task for cell in self.cells))
+        members = [self.policy_of(task) for task in tasks]
         refused: dict[str, dict[str, dict[str, str]]] = {engine: {} for engine in self.backends}
         for cell in self.cells:
             for engine in self.backends:
@@ -182,7 +183,7 @@ class BenchConfig:
             "not_applicable": refused,
             "tile": self.worlds,
             "trained": _trained(self),
-            "versions": {name: v for engine in self.backends for name, v in versions(engine).items()},
+            "versions": {k: v for engine in self.backends for k, v in versions(engine, tasks, members).items()},
         }
 
 
@@ -206,22 +207,30 @@ def make_team(policies: Sequence[str]) -> tuple[str, dict[str, str]]:
 
 def learned(policy: str) -> dict[str, str]:
     """Return what a policy says of its training: algorithm, engine, task; empty for one that says nothing."""
-    factory = POLICIES[policy]
-    info = getattr(getattr(factory, "policy", factory), "info", None)
+    info = training(policy)
     said = {name: getattr(info, name, "") for name in ("algorithm", "backend", "task")}
     return {name: str(value) for name, value in said.items() if value}
 
 
 def _trained(c: BenchConfig) -> dict[str, Any]:
     if not c.team:
-        said = learned(c.policy)
+        said = {**learned(c.policy), **_trained_with([c.policy])}
         return {str(c.policy): said} if said else {}
     members = {task: str(name) for task, name in sorted(c.team.items())}
     said = [learned(name) for name in c.team.values()]
     common = {
         key: values[0] for key in ("algorithm", "backend") if len(values := list({s.get(key, "") for s in said})) == 1
     }
-    return {c.policy: {**common, "members": members}}
+    return {c.policy: {**common, **_trained_with(members.values()), "members": members}}
+
+
+def _trained_with(policies: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return the versions of the packages that policies were trained with, torch among them, if they say so."""
+    found: dict[str, set[str]] = {}
+    for name in policies:
+        for package, version in (getattr(training(name), "versions", None) or {}).items():
+            found.setdefault(str(package), set()).add(str(version))
+    return {"versions": {name: ", ".join(sorted(found[name])) for name in sorted(found)}} if found else {}
 
 
 def _chosen(kind: str, words: Sequence[str], names: Sequence[str], *, short: bool = False) -> set[str]:

@@ -12,7 +12,7 @@ import numpy as np
 from metasim.benchmarks.metaworld.progress import Show
 from metasim.benchmarks.metaworld.replay import record, replay
 from metasim.benchmarks.metaworld.store import Row, Rows, short
-from metasim.benchmarks.runner import versions
+from metasim.benchmarks.versions import versions
 from metasim.core.errors import InvalidConfig
 from metasim.core.seeding import EpisodeSeed
 

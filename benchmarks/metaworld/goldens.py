@@ -12,7 +12,7 @@ from metasim.benchmarks.metaworld.progress import Show
 from metasim.benchmarks.metaworld.recordings import Recording, recordings
 from metasim.benchmarks.metaworld.replay import Starts, Trace, replay
 from metasim.benchmarks.metaworld.store import Row, Rows, short
-from metasim.benchmarks.runner import versions
+from metasim.benchmarks.versions import versions
 
 Array = Any
 KIND = "metaworld goldens/1"

@@ -26,6 +26,7 @@ class ServePolicy:
         task: Task that it is served for.
         host: Address to listen at; 0.0.0.0 for all of this machine's.
         port: Port; 0 for any that is free, which is printed.
+        sessions: Most clients' sessions at a time; each worker process of a run has one.
         task_module: A file that registers tasks; may be given several times.
     """
 
@@ -33,13 +34,14 @@ class ServePolicy:
     task: Task
     host: str = "127.0.0.1"
     port: int = 8765
+    sessions: int = 64
     task_module: TaskModules = ()
 
     def run(self) -> int:
         """Serve."""
         from metasim.policies.remote import PolicyServer
 
-        server = PolicyServer(policy_name(self.policy), one_task(self.task), self.host, self.port)
+        server = PolicyServer(policy_name(self.policy), one_task(self.task), self.host, self.port, self.sessions)
         note(f"{server.specification.name} for {server.specification}")
         plain(f"remote:url=ws://{self.host}:{server.port}")
         try:

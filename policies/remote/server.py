@@ -42,6 +42,8 @@ CLOSE_S = 2.0
 """How long a client may take to say goodbye."""
 GOING_AWAY = 1001
 MOST_WORLDS = 65_536
+MOST_SESSIONS = 64
+"""How many sessions a server has at a time unless told otherwise."""
 
 
 @dataclass
@@ -68,18 +70,24 @@ class PolicyServer:
         task: Task id.
         host: Address to listen at.
         port: Port; 0 for any that is free.
+        sessions: Most sessions at a time, those whose client may still come back included.
 
     Attributes:
         specification: What it says of itself.
         port: Where it listens.
 
     Raises:
-        InvalidConfig: If the policy cannot run the task, or the port is taken.
+        InvalidConfig: If the policy cannot run the task, the port is taken, or there may be no session.
     """
 
-    def __init__(self, policy: str, task: str, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self, policy: str, task: str, host: str = "127.0.0.1", port: int = 0, sessions: int = MOST_SESSIONS
+    ) -> None:
         from websockets.sync.server import serve  # pyright: ignore[reportMissingImports]
 
+        if sessions < 1:
+            raise InvalidConfig(f"sessions must be 1 or more, got {sessions}")
+        self._most = sessions
         self._factory, self._task = POLICIES[policy], TASKS[task]
         made = self._factory(self._task, 1)
         observed, actions = sizes(self._task, ())
@@ -177,6 +185,11 @@ class PolicyServer:
             if known is None:
                 if payload.get("answered", 0):
                     raise BadMessage("the session is not known here any more, and what the policy remembered is lost")
+                if len(self._sessions) >= self._most:
+                    raise BadMessage(
+                        f"it has {self._most} sessions already, the most it serves at a time; wait until a client ends"
+                        f" (one that is lost counts for {KEPT_S:g} s), or start it with more --sessions"
+                    )
                 known = self._sessions[name] = _Session(self._factory(self._task, worlds), worlds)
             elif known.worlds != worlds:
                 raise BadMessage(f"the session has {known.worlds} worlds, not {worlds}")

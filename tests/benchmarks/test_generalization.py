@@ -29,6 +29,7 @@ from metasim.benchmarks.generalization import (
     load,
     make_team,
     redrawn,
+    running,
 )
 from metasim.benchmarks.generalization.drawing import refused
 from metasim.benchmarks.generalization.frozen import digest, pack, parse, rounded
@@ -150,16 +151,18 @@ def test_the_number_of_worlds_moves_no_episode_of_a_policy_that_computes_rows_by
     assert bench(config(worlds=10)).episodes == reference.episodes
 
 
-def test_parts_of_another_run_are_not_taken(config: Any, tmp_path: Path) -> None:
+def test_parts_of_another_run_are_not_taken(config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of another policy, or made with other files of the package, such as a mesh."""
     out = tmp_path / "results.json"
 
     def kill(finished: Finished) -> None:
         raise Killed
 
-    for policy in ("random", "zero"):
+    for policy, files in (("random", "a"), ("zero", "a"), ("zero", "b"), ("zero", "a")):
+        monkeypatch.setattr(running, "source", lambda files=files: files)
         with pytest.raises(Killed):
             bench(config(policy=policy, out=out), kill)
-    assert len(list(parts_of(out).iterdir())) == 2
+    assert len(list(parts_of(out).iterdir())) == 3
     found = bench(config(policy="zero", out=out, conditions=(CONTROL,)))
     assert {e.policy for e in found.episodes} == {"zero"}
 
@@ -276,7 +279,8 @@ def test_a_policy_that_no_task_has_is_refused(config: Any) -> None:
 
 
 def test_an_axis_that_is_refused_against_the_file_is_an_error(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(AXES["toy-turn"]), "refuse", lambda self, task, backend: "it is stuck")
+    stuck = type("Stuck", (type(AXES["toy-turn"]),), {"refuse": lambda self, task, backend: "it is stuck"})
+    monkeypatch.setitem(AXES._items, "toy-turn", stuck())
     with pytest.raises(UnsupportedFeature, match="toy-turn.*it is stuck; tiny-v1 says that it can"):
         bench(config())
 

@@ -134,7 +134,7 @@ def test_the_configuration_says_what_was_run_and_nothing_of_the_machine(referenc
     tree = json.loads(reference.to_bytes())["config"]
     assert tree["tasks"] == ["lab/touch-v0", REACH] and tree["horizon"] == {"lab/touch-v0": 12, REACH: 12}
     assert tree["seeds"] == [0] and tree["episodes"] == ["0-4"] and tree["split"] == "train"
-    assert {"metasim", "mujoco", "numpy", "python"} == set(tree["versions"])
+    assert {"metasim", "mujoco", "numpy", "python", "pybullet", "envpool-assets"} == set(tree["versions"])  # of scenes
     text = save(reference, tmp_path / "results.json").read_text()
     assert not {"worlds", "workers", str(Path.home()), str(tmp_path)} & {w for w in text.split('"') if w}
 
