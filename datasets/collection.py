@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import platform
 import time
 from collections import Counter
@@ -19,11 +20,12 @@ from metasim.datasets import hdf5, schema, writer
 from metasim.datasets.config import FAILURES_PER_EPISODE, CollectConfig, Progress
 from metasim.datasets.episode import EpisodeInfo, TaskInfo
 from metasim.datasets.parts import Parts, difference
-from metasim.datasets.planning import Finished, check_scene, foreign_files, plan, run_items, store
+from metasim.datasets.planning import Finished, Item, Share, check_scene, foreign_files, plan, run_items, store
 from metasim.datasets.versions import package_versions, source_digests
-from metasim.work import Executor, executor, remove_drafts, shards, write_atomically
+from metasim.work import Claims, Executor, executor, remove_drafts, shards, write_atomically
 
 Report = Callable[[Progress], None]
+_ALONE_S = 2.0  # what takes one worker less than others need to start
 
 
 class TooFewSuccesses(MetasimError):
@@ -68,13 +70,16 @@ def collect(config: CollectConfig, report: Report | None = None, remark: Callabl
 
 
 class _Collection:
-    """The waves of one collection: run what is missing and look again, until every task has its episodes."""
+    """The waves of one collection: run what is missing and look again, until every task has its episodes.
+
+    Who runs which episode, and how many do, may depend on the clock; what is in the file does not.
+    """
 
     def __init__(
         self, config: CollectConfig, parts: Parts, report: Report, began: float, remark: Callable[[str], None]
     ) -> None:
         self.config, self.parts, self._report = config, parts, report
-        self._began = began
+        self._began, self._pace_s = began, math.inf
         self.given: Mapping[str, Sequence[int]] = getattr(POLICIES[config.policy], "episodes", {})
         self.damaged: list[str] = []
         self.known = parts.scan(config.tasks, self.damaged.append)
@@ -102,9 +107,21 @@ class _Collection:
                 return {task: chosen for task, (chosen, _) in plans.items() if chosen}
             for task in plans if self.resumed else ():
                 self._tell(task)
-            count = min(self.config.workers, len(items))
+            began = time.monotonic()
+            work = self._shares(items, shared=pool.shares_files)
             record = partial(run_items, self.config, write=pool.shares_files)
-            pool.run(record, shards(items, count), partial(self._hear, stored=pool.shares_files))
+            pool.run(record, work, partial(self._hear, stored=pool.shares_files))
+            self._pace_s = (time.monotonic() - began) * len(work) / len(items)
+
+    def _shares(self, items: list[Item], *, shared: bool) -> list[Share]:
+        """Return what each worker is to run: on one machine, whatever is its turn, elsewhere every n-th episode."""
+        count = min(self.config.workers, len(items))
+        if not shared:
+            return [Share(items=part) for part in shards(items, count)]
+        if self._pace_s * len(items) < _ALONE_S:
+            count = 1
+        claims = Claims.laid(self.parts.folder / ".claims", len(items))
+        return [Share(items=items, claims=claims, workers=count)] * count
 
     def tell_what_failed(self, chosen: Mapping[str, Sequence[int]], remark: Callable[[str], None]) -> None:
         """Say of which replayed tasks not every recording succeeded again."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
 from typing import NamedTuple
 
 from metasim.core.backend import BACKENDS
@@ -20,7 +23,7 @@ from metasim.datasets.parts import Parts
 from metasim.datasets.recording import Recorder
 from metasim.envs.episodes import Episodes
 from metasim.envs.varying import check_vary
-from metasim.work import Emit
+from metasim.work import Claims, Emit
 
 Item = tuple[str, int]
 """A task and the index of one of its episodes."""
@@ -85,22 +88,59 @@ class Finished(NamedTuple):
     file: bytes | None
 
 
-def run_items(config: CollectConfig, items: Sequence[Item], emit: Emit, *, write: bool = True) -> None:
+@dataclass(frozen=True)
+class Share:
+    """Episodes that a worker is to run.
+
+    Attributes:
+        items: They, in order of their tasks.
+        claims: Where several workers take theirs in turns, the numbers of the items.
+        workers: How many those are.
+    """
+
+    items: Sequence[Item]
+    claims: Claims | None = None
+    workers: int = 1
+
+
+class _Queue:
+    """What a worker takes of its share, task by task."""
+
+    def __init__(self, share: Share) -> None:
+        self._items, self._numbers = share.items, iter(share.claims or range(len(share.items)))
+        self._next = self._take()
+
+    def of(self, task: str) -> Iterator[int]:
+        """Take the indices of a task's episodes."""
+        while self._next is not None and self._next[0] == task:
+            index, self._next = self._next[1], None  # taken only when asked for: it may be another's by then
+            yield index
+            self._next = self._take()
+
+    def _take(self) -> Item | None:
+        number = next(self._numbers, None)
+        return None if number is None else self._items[number]
+
+
+def run_items(config: CollectConfig, share: Share, emit: Emit, *, write: bool = True) -> None:
     """Record some episodes and emit :class:`Finished` of each.
 
     With ``write`` each is written to its own file first; without, as on a machine whose disk is another, the file
     comes with what is emitted.
     """
-    parts = Parts.of(config.out)
-    for task in dict.fromkeys(task for task, _ in items):
-        indices = [i for t, i in items if t == task]
-        worlds = min(config.worlds, len(indices))
-        episodes = Episodes(task, config.backend, worlds, horizon=config.horizon)
+    parts, queue = Parts.of(config.out), _Queue(share)
+    for task, count in Counter(task for task, _ in share.items).items():
+        mine = queue.of(task)
+        first = list(islice(mine, min(config.worlds, math.ceil(count / share.workers))))
+        if not first:
+            continue
+        episodes = Episodes(task, config.backend, len(first), horizon=config.horizon)
         try:
-            policy = POLICIES[config.policy](episodes.task, worlds)
+            policy = POLICIES[config.policy](episodes.task, len(first))
             names = {"policy_name": str(config.policy), "backend": config.backend, "goals": config.goals}
             recorder = Recorder(episodes, policy, tail=config.tail, vary=config.vary, **names)
-            seeds = [EpisodeSeed(root=config.seed, task=task, episode=i, split=config.split) for i in indices]
+            numbered = chain(first, mine)
+            seeds = (EpisodeSeed(root=config.seed, task=task, episode=i, split=config.split) for i in numbered)
             for episode in recorder.run(seeds):
                 info = episode.info if episode.info.success or config.keep == "all" else None
                 file = writer.part_bytes(episode, recorder.task_info) if info else None

@@ -1,4 +1,4 @@
-"""A pool of processes on this machine: one process a shard, at most ``workers`` at a time.
+"""A pool of processes on this machine: this one, and for other shards one each, at most ``workers`` at a time.
 
 Workers are spawned, never forked: engines and BLAS have threads, which a fork would break. Ctrl-C reaches the
 parent only, which stops its workers; a worker whose parent dies, however it dies, ends as well.
@@ -46,10 +46,10 @@ def run_shards(
 ) -> list[R]:
     """Run ``function(shard, emit)`` on every shard and return the results in the shards' order.
 
-    With one worker, or one shard, everything runs in this process; else in spawned ones, so that
-    ``function``, shards, events and results must pickle and a script needs ``if __name__ == "__main__"``. A
-    worker computes with one thread. A shard that fails does not stop the others; the first failure is raised
-    when all have ended.
+    This process is one of the workers, and begins while the others start. Those are spawned, so that ``function``,
+    shards, events and results must pickle and a script needs ``if __name__ == "__main__"``, unless there is one worker
+    or one shard. A worker computes with one thread. A shard that fails does not stop the others; the first failure is
+    raised when all have ended.
 
     Args:
         function: What to do with one shard.
@@ -65,37 +65,46 @@ def run_shards(
     if workers < 1:
         raise InvalidConfig(f"workers must be at least 1, got {workers!r}")
     receive = on_event or ignore
-    if workers == 1 or len(shards) <= 1:
-        with _one_thread():
-            outcomes = [attempt(function, shard, receive) for shard in shards]
-    else:
-        with _one_thread():
-            outcomes = _Pool(function, shards, workers, receive).run()
+    with _one_thread():
+        outcomes = _Pool(function, shards, workers, receive).run()
     return results(outcomes)
 
 
 class _Pool:
-    """The parent's side: starts a process per shard, hands events on, notices the dead."""
+    """The parent's side: starts processes, works itself, hands events on, notices the dead."""
 
     def __init__(
         self, function: Callable[[Any, Emit], Any], shards: Sequence[Any], workers: int, receive: Emit
     ) -> None:
         self._function, self._shards, self._workers, self._receive = function, shards, workers, receive
         self._context = multiprocessing.get_context("spawn")
+        self._pending = list(range(len(shards)))
         self._running: dict[Connection, tuple[int, Any]] = {}
         self._outcomes: dict[int, Outcome] = {}
 
     def run(self) -> list[Outcome]:
-        pending = list(range(len(self._shards)))
+        """Take the first shard that nobody has, as every process does, until there is none."""
         try:
-            while pending or self._running:
-                while pending and len(self._running) < self._workers:
-                    self._start(pending.pop(0))
-                for connection in wait(list(self._running)):
-                    self._listen(connection)  # type: ignore[arg-type]
+            while self._pending:
+                mine = self._pending.pop(0)
+                self._hear()
+                self._outcomes[mine] = attempt(self._function, self._shards[mine], self._emit)
+            while self._running:
+                self._hear(None)
         finally:
             self._stop()
         return [self._outcomes[i] for i in range(len(self._shards))]
+
+    def _emit(self, event: Any) -> None:
+        self._receive(event)
+        self._hear()
+
+    def _hear(self, seconds: float | None = 0.0) -> None:
+        """Hand on what the others say, start as many as may run, and wait for a word if ``seconds`` is None."""
+        for connection in wait(list(self._running), seconds) if self._running else ():
+            self._listen(connection)  # type: ignore[arg-type]
+        while self._pending and len(self._running) < self._workers - 1:
+            self._start(self._pending.pop(0))
 
     def _start(self, index: int) -> None:
         ours, theirs = self._context.Pipe(duplex=False)

@@ -1,14 +1,17 @@
 """What test_interruption.py runs, kills and runs again: a collection in a process of its own.
 
-Its argument is the configuration as JSON. The policy "deadly" kills its process when it meets the episode that the
-environment variable DEADLY_EPISODE names, once; a process that writes the file whose draft begins with DEADLY_WRITE is
-killed when half of it is written, once.
+Its argument is the configuration as JSON. The policy "deadly" kills the first spawned worker that begins an episode. Who
+writes the file whose draft begins with DEADLY_WRITE is killed when half of it is written, once; of several workers, one
+that was spawned. The environment variable DEADLY_MARK names a file that is made then. The first process waits for it, so
+that it does not do all the work before another has begun.
 """
 
 import json
+import multiprocessing
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +20,21 @@ from metasim.datasets import CollectConfig, Progress, collect
 from metasim.work import files
 
 
+MERGED = ".demos.h5."
+
+
 class Deadly:
-    """The expert, until it meets the episode that kills it; a file remembers that it has."""
+    """The expert, but for the worker that it kills; a file remembers that it has."""
 
     def __init__(self, task: Any, num_worlds: int) -> None:
         self._expert: Any = POLICIES["expert"](task, num_worlds)
 
     def reset(self, rows: Any, seeds: Any) -> None:
         mark = Path(os.environ["DEADLY_MARK"])
-        if not mark.exists() and any(f"{s.task} {s.episode}" == os.environ["DEADLY_EPISODE"] for s in seeds):
+        if spawned() and not mark.exists():
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
+        wait_for(mark)
 
     def act(self, observation: Any) -> Any:
         return self._expert.act(observation)
@@ -35,12 +42,24 @@ class Deadly:
 
 def killed_while_writing(path: Path, target: Path, rename: Any = files._rename) -> None:
     """Cut the draft in half and kill the process that writes it; rename all others."""
-    mark = Path(os.environ["DEADLY_MARK"])
-    if path.name.startswith(os.environ["DEADLY_WRITE"]) and not mark.exists():
-        mark.touch()
-        os.truncate(path, path.stat().st_size // 2)
-        os.kill(os.getpid(), signal.SIGKILL)
+    mark, victim = Path(os.environ["DEADLY_MARK"]), os.environ["DEADLY_WRITE"]
+    if path.name.startswith(victim):
+        if (spawned() or victim == MERGED) and not mark.exists():
+            os.truncate(path, path.stat().st_size // 2)
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        wait_for(mark)
     rename(path, target)
+
+
+def spawned() -> bool:
+    return multiprocessing.parent_process() is not None
+
+
+def wait_for(mark: Path) -> None:
+    limit = time.monotonic() + 60
+    while not mark.exists() and time.monotonic() < limit:
+        time.sleep(0.02)
 
 
 def tell(progress: Progress) -> None:

@@ -74,13 +74,11 @@ def test_a_killed_collection_goes_on_to_the_same_bytes(whole: bytes, tmp_path: P
 
 def test_a_killed_worker_costs_its_own_episodes_only(tmp_path: Path) -> None:
     config = BASE.replace(out=tmp_path / "demos.h5", policy="deadly", workers=2)
-    deadly = {"DEADLY_EPISODE": f"{TASKS[0]} 2", "DEADLY_MARK": str(tmp_path / "mark")}
+    deadly = {"DEADLY_MARK": str(tmp_path / "mark")}
     _, err = start(config, **deadly).communicate(timeout=120)
-    assert "EngineFailure" in err and "SIGKILL" in err and "shard 0 of 2" in err
+    assert "EngineFailure" in err and "SIGKILL" in err and "shard 1 of 2" in err
     assert not config.out.exists()
-    # Shard 0 has every other item, reach 0, 2, 4 and push 1, 3; it dies when it begins reach 2.
-    left = [f"{TASKS[0]}/00000{i}.h5" for i in (0, 1, 3)] + [f"{TASKS[1]}/00000{i}.h5" for i in (0, 2, 4)]
-    assert set(published(config.out)) == set(left)
+    assert len(published(config.out)) == 9  # it had begun one, in its one world, and the other worker did the rest
     start(config.replace(workers=1, worlds=5), **deadly).communicate(timeout=120)
     with h5py.File(config.out) as file:
         assert len(file["data"]) == 10  # type: ignore[arg-type]
@@ -89,12 +87,12 @@ def test_a_killed_worker_costs_its_own_episodes_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("draft", "workers", "finished"),
     [
-        (".000002.h5.", 2, range(5, 10)),  # a worker, in one of its episodes: those of the other are finished
-        (".demos.h5.", 1, range(10, 11)),  # the process itself, in the merge
+        (".00000", 2, 9),  # a worker, in the first of its episodes: the others are finished
+        (".demos.h5.", 1, 10),  # the process itself, in the merge
     ],
 )
 def test_a_kill_in_the_middle_of_a_write_leaves_nothing_half_written(
-    draft: str, workers: int, finished: range, whole: bytes, tmp_path: Path
+    draft: str, workers: int, finished: int, whole: bytes, tmp_path: Path
 ) -> None:
     config = BASE.replace(out=tmp_path / "demos.h5", workers=workers)
     deadly = {"DEADLY_WRITE": draft, "DEADLY_MARK": str(tmp_path / "mark")}
@@ -106,7 +104,7 @@ def test_a_kill_in_the_middle_of_a_write_leaves_nothing_half_written(
     with pytest.raises(OSError, match="truncated|unable to open"):
         h5py.File(half)
     assert not config.out.exists()
-    assert len(published(config.out)) in finished
+    assert len(published(config.out)) == finished
     assert collect(config.replace(workers=1, worlds=3)).read_bytes() == whole
     assert not list(tmp_path.rglob("*.tmp")) and not config.out.with_name("demos.h5.parts").exists()
 
