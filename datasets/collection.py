@@ -18,9 +18,10 @@ from metasim.core.policy import POLICIES
 from metasim.core.task_files import exported
 from metasim.datasets import hdf5, schema, writer
 from metasim.datasets.config import FAILURES_PER_EPISODE, CollectConfig, Progress
-from metasim.datasets.episode import EpisodeInfo, TaskInfo
+from metasim.datasets.episode import TaskInfo
 from metasim.datasets.parts import Parts, difference
 from metasim.datasets.planning import Finished, Item, Share, check_scene, foreign_files, plan, run_items, store
+from metasim.datasets.receipts import Receipt
 from metasim.datasets.versions import package_versions, source_digests
 from metasim.work import Claims, Executor, executor, remove_drafts, shards, write_atomically
 
@@ -89,9 +90,9 @@ class _Collection:
         self.resumed = sum(self._found.values())
         self._counts = {task: Counter[str]() for task in config.tasks}
         for task, found in self.known.items():
-            for info in found.values():
-                self._count(task, info.num_samples if info else 0, info)
-            check_scene(config, task, {info.model_digest for info in found.values() if info}, parts)
+            for receipt in found.values():
+                self._count(task, receipt.info.num_samples if receipt else 0, receipt)
+            check_scene(config, task, {receipt.info.model_digest for receipt in found.values() if receipt}, parts)
 
     def run(self, pool: Executor) -> dict[str, list[int]]:
         """Return the indices of the episodes that belong in the file, by task."""
@@ -131,15 +132,15 @@ class _Collection:
                 remark(f"{task}: {kept} of {asked} recordings succeeded again in {self.config.backend}, and are kept")
 
     def _hear(self, event: Finished, stored: bool) -> None:
-        task, episode, steps, info, file = event
+        task, episode, steps, receipt, file = event
         if not stored:
             store(self.parts, task, episode, file)
-        self.known[task][episode] = info
-        self._count(task, steps, info)
+        self.known[task][episode] = receipt
+        self._count(task, steps, receipt)
         self._tell(task)
 
-    def _count(self, task: str, steps: int, info: EpisodeInfo | None) -> None:
-        kept, solved = int(info is not None), int(info is not None and info.success)
+    def _count(self, task: str, steps: int, receipt: Receipt | None) -> None:
+        kept, solved = int(receipt is not None), int(receipt is not None and receipt.info.success)
         self._counts[task].update(steps=steps, kept=kept, successes=solved)
 
     def _tell(self, task: str) -> None:
@@ -161,7 +162,7 @@ class _Collection:
 
     def _too_few(self, task: str) -> TooFewSuccesses:
         found, config = self.known[task], self.config
-        successes = sum(info is not None for info in found.values())
+        successes = sum(receipt is not None for receipt in found.values())
         limit = FAILURES_PER_EPISODE * config.episodes
         if task in self.given:
             return TooFewSuccesses(
@@ -201,14 +202,15 @@ def _merge(collection: _Collection, chosen: Mapping[str, list[int]], versions: M
     for task, indices in chosen.items():
         tasks[task] = writer.read_part(parts.path(task, indices[0]))[1]
         for index in indices:
-            sources.append(writer.Source(path=parts.path(task, index), group=writer.PART))
+            receipt = collection.known[task][index]
+            sources.append(writer.Source(path=parts.path(task, index), group=writer.PART, receipt=receipt))
     writer.write_dataset(config.out, sources, tasks, versions, [config.arguments()])
 
 
 def _log(config: CollectConfig, collection: _Collection, elapsed_s: float) -> None:
     """Write beside the file what must not be in it."""
     outcomes = {
-        task: {"attempts": len(found), "kept": sum(info is not None for info in found.values())}
+        task: {"attempts": len(found), "kept": sum(receipt is not None for receipt in found.values())}
         for task, found in collection.known.items()
     }
     log = {

@@ -147,6 +147,10 @@ class Episode:
     sample: Mapping[str, Array]
     source: Mapping[str, Array] = field(default_factory=dict[str, Array])
 
+    def __len__(self) -> int:
+        """Return the number of steps."""
+        return len(self.actions)
+
     @property
     def dones(self) -> Array:
         """``(T,)`` uint8, 1 in the last row only."""

@@ -284,6 +284,22 @@ def opened(path: Path) -> Iterator[h5py.File]:
         yield file
 
 
+@contextmanager
+def opened_image(data: bytes, path: Path) -> Iterator[h5py.File]:
+    """Open the bytes of a file for reading; ``path`` is where they are from.
+
+    Raises:
+        DatasetError: If they are no HDF5 file, or turn out so while they are read.
+    """
+    with reading(path):
+        try:
+            image = h5f.open_file_image(data)
+        except ValueError as error:  # whatever the reason is
+            raise OSError(f"{len(data)} bytes, truncated or something else") from error
+        with h5py.File(image) as file:
+            yield file
+
+
 class PassingError(DatasetError):
     """A file that could not be read for a reason that says nothing of the file: no handle, no right, a lost disk."""
 

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from metasim.core.errors import DatasetError
-from metasim.datasets import checking, hdf5, writer
-from metasim.datasets.episode import Episode, EpisodeInfo, TaskInfo
+from metasim.datasets import hdf5, writer
+from metasim.datasets.episode import Episode, TaskInfo
+from metasim.datasets.receipts import Receipt
 from metasim.work import write_atomically
 
 _FAILED = ".failed"
@@ -75,13 +76,13 @@ class Parts:
 
     def scan(
         self, tasks: tuple[str, ...], damaged: Callable[[str], None] | None = None
-    ) -> dict[str, dict[int, EpisodeInfo | None]]:
-        """Return task to index to what is known of its finished episodes, None for one that failed.
+    ) -> dict[str, dict[int, Receipt | None]]:
+        """Return task to index to the receipts of its finished episodes, None for one that failed.
 
         A file that is not whole, to the last bit, is removed, since its episode is to be collected again; ``damaged``
         is told.
         """
-        known: dict[str, dict[int, EpisodeInfo | None]] = {task: {} for task in tasks}
+        known: dict[str, dict[int, Receipt | None]] = {task: {} for task in tasks}
         for task, found in known.items():
             for path in sorted((self.folder / task).glob("[0-9]*")):
                 if not path.stem.isdecimal():
@@ -90,7 +91,7 @@ class Parts:
                     found[int(path.stem)] = None
                 elif path.suffix == ".h5":
                     try:
-                        found[int(path.stem)] = self._checked(path, task)
+                        found[int(path.stem)] = _checked(path, task)
                     except hdf5.PassingError:
                         raise
                     except DatasetError as error:
@@ -98,14 +99,6 @@ class Parts:
                         if damaged is not None:
                             damaged(f"collected again, since its file was no good: {error}")
         return known
-
-    def _checked(self, path: Path, task: str) -> EpisodeInfo:
-        with hdf5.opened(path) as file:
-            info, row = writer.read_part(path)
-            group: Any = file[writer.PART]
-            if (info.task, info.episode) != (task, int(path.stem)):
-                raise DatasetError(f"{path} holds episode {info.episode} of {info.task}")
-            return checking.check_demo(group, {task: row}, str(path))
 
     @contextmanager
     def held(
@@ -164,6 +157,15 @@ class Parts:
                     f"{self.folder} belongs to a collection with other {what}: {differs}. "
                     f"Finish it with those, choose another file, or delete the folder"
                 )
+
+
+def _checked(path: Path, task: str) -> Receipt:
+    if not path.is_file():
+        raise DatasetError(f"{path} is no file")
+    receipt = writer.check_part(path)
+    if (receipt.info.task, receipt.info.episode) != (task, int(path.stem)):
+        raise DatasetError(f"{path} holds episode {receipt.info.episode} of {receipt.info.task}")
+    return receipt
 
 
 def difference(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from metasim.core.backend import BACKENDS
 from metasim.core.errors import DatasetError
@@ -17,9 +17,9 @@ from metasim.core.task import TASKS
 from metasim.core.task_files import origins
 from metasim.datasets import writer
 from metasim.datasets.config import FAILURES_PER_EPISODE, CollectConfig
-from metasim.datasets.episode import EpisodeInfo
 from metasim.datasets.goals import check_goals
 from metasim.datasets.parts import Parts
+from metasim.datasets.receipts import Receipt
 from metasim.datasets.recording import Recorder
 from metasim.envs.episodes import Episodes
 from metasim.envs.varying import check_vary
@@ -32,10 +32,11 @@ _LEAST_RATE = 1 / FAILURES_PER_EPISODE
 
 
 def plan(
-    found: Mapping[int, EpisodeInfo | None], config: CollectConfig, given: Sequence[int] | None = None
+    found: Mapping[int, Any], config: CollectConfig, given: Sequence[int] | None = None
 ) -> tuple[list[int], list[int] | None]:
     """Return the indices known to belong in the file, and those to run next; None if it is hopeless.
 
+    ``found`` is index to anything, or to None for an episode that failed and is not kept.
     The outcome depends on the outcomes of the episodes in the order of their indices only: the first
     successes, or none if ten failures per episode asked for come before them. Where only the indices ``given``, in
     ascending order, can be run, there may be fewer in the end.
@@ -77,14 +78,14 @@ class Finished(NamedTuple):
         task: Its task.
         episode: Its index.
         steps: Its steps.
-        info: What was recorded; None if it failed and is not kept.
+        receipt: Of its file; None if it failed and is not kept.
         file: The bytes of its file, where the caller is to write it; see :func:`store`.
     """
 
     task: str
     episode: int
     steps: int
-    info: EpisodeInfo | None
+    receipt: Receipt | None
     file: bytes | None
 
 
@@ -142,11 +143,11 @@ def run_items(config: CollectConfig, share: Share, emit: Emit, *, write: bool = 
             numbered = chain(first, mine)
             seeds = (EpisodeSeed(root=config.seed, task=task, episode=i, split=config.split) for i in numbered)
             for episode in recorder.run(seeds):
-                info = episode.info if episode.info.success or config.keep == "all" else None
-                file = writer.part_bytes(episode, recorder.task_info) if info else None
+                kept, index, steps = episode.info.success or config.keep == "all", episode.info.episode, len(episode)
+                file, receipt = writer.part(episode, recorder.task_info) if kept else (None, None)
                 if write:
-                    store(parts, task, episode.info.episode, file)
-                emit(Finished(task, episode.info.episode, episode.info.num_samples, info, None if write else file))
+                    store(parts, task, index, file)
+                emit(Finished(task, index, steps, receipt, None if write else file))
         finally:
             episodes.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from metasim.core.errors import DatasetError
 from metasim.datasets import checking, hdf5, schema
 from metasim.datasets.digest import arrays_of, digest
 from metasim.datasets.episode import Episode, EpisodeInfo, Key, TaskInfo
+from metasim.datasets.receipts import Receipt, task_text
 from metasim.datasets.statistics import Statistics
 from metasim.work import draft
 
@@ -32,15 +33,25 @@ class Source:
     Attributes:
         path: File that it stands in.
         group: Its group there.
+        receipt: For a file of one episode that was checked already.
     """
 
     path: Path
     group: str
+    receipt: Receipt | None = None
+
+
+def part(episode: Episode, task: TaskInfo) -> tuple[bytes, Receipt]:
+    """Return a file of one episode: ``/episode``; schema and the task's row are attributes of the file."""
+    arrays = arrays_of(episode)
+    info = replace(episode.info, sha256=digest(episode.info, arrays))
+    data = hdf5.image(partial(_fill, info=info, arrays=arrays, task=task))
+    return data, Receipt.of(data, info, arrays, task)
 
 
 def part_bytes(episode: Episode, task: TaskInfo) -> bytes:
-    """Return a file of one episode: ``/episode``; schema and the task's row are attributes of the file."""
-    return hdf5.image(partial(_fill, episode=episode, task=task))
+    """Return the bytes of :func:`part`."""
+    return part(episode, task)[0]
 
 
 def read_part(path: Path) -> tuple[EpisodeInfo, TaskInfo]:
@@ -49,15 +60,33 @@ def read_part(path: Path) -> tuple[EpisodeInfo, TaskInfo]:
     Raises:
         DatasetError: If it is damaged, or something else.
     """
-    with hdf5.opened(path) as opened:
-        file: Any = opened
-        schema.check_schema(file.attrs.get("schema"), path)
-        try:
-            task = schema.parse_task(json.loads(file.attrs["task"]))
-            group = file[PART]
-        except (KeyError, TypeError, ValueError) as error:
-            raise DatasetError(f"{path} is not the file of one episode ({error})") from error
-        return schema.read_info(group, str(path)), task
+    with hdf5.opened(path) as file:
+        return _said(file, path)
+
+
+def check_part(path: Path) -> Receipt:
+    """Check a file of one episode to the last bit.
+
+    Raises:
+        DatasetError: If it is damaged, or something else.
+    """
+    with hdf5.reading(path):
+        data, found = path.read_bytes(), dict[str, Any]()
+    with hdf5.opened_image(data, path) as file:
+        info, task = _said(file, path)
+        group: Any = file[PART]
+        checking.check_demo(group, {info.task: task}, str(path), visit=lambda _, arrays: found.update(arrays))
+        return Receipt.of(data, info, found, task)
+
+
+def _said(file: Any, path: Path) -> tuple[EpisodeInfo, TaskInfo]:
+    schema.check_schema(file.attrs.get("schema"), path)
+    try:
+        task = schema.parse_task(json.loads(file.attrs["task"]))
+        group = file[PART]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DatasetError(f"{path} is not the file of one episode ({error})") from error
+    return schema.read_info(group, str(path)), task
 
 
 def write_dataset(
@@ -94,11 +123,10 @@ def write_dataset(
             schema.read_header(file, out)
 
 
-def _fill(root: h5py.h5g.GroupID, episode: Episode, task: TaskInfo) -> None:
-    hdf5.put_attributes(root, {"schema": schema.SCHEMA, "task": json.dumps(asdict(task))})
+def _fill(root: h5py.h5g.GroupID, info: EpisodeInfo, arrays: Mapping[str, Any], task: TaskInfo) -> None:
+    hdf5.put_attributes(root, {"schema": schema.SCHEMA, "task": task_text(task)})
     demo = hdf5.put_group(root, PART)
-    arrays = arrays_of(episode)
-    schema.put_info(demo, replace(episode.info, sha256=digest(episode.info, arrays)))
+    schema.put_info(demo, info)
     groups = {"": demo, "initial": hdf5.put_group(demo, "initial")}
     for folder in ("obs", "final_obs", "initial/sample"):
         parent, _, name = folder.rpartition("/")
@@ -125,10 +153,26 @@ def _copy(
 ) -> list[EpisodeInfo]:
     """Copy demos, each after its check: where a file is damaged, HDF5's reading says so and its copying may crash."""
     data, infos, seen = hdf5.put_group(file.id, "data"), list[EpisodeInfo](), dict[Key, str]()
+
+    def copy(opened: h5py.File, group: str, info: EpisodeInfo, where: str) -> None:
+        checking.check_new(info, where, seen)
+        with hdf5.writing(out):  # a full disk is not the source's fault
+            h5o.copy(opened.id, group.encode(), data, f"demo_{len(infos)}".encode())
+        infos.append(info)
+
     for path, items in itertools.groupby(sources, lambda source: source.path):
+        listed = list(items)
+        receipt = listed[0].receipt
+        if receipt is not None:
+            with hdf5.reading(path):
+                image = receipt.checked(path, tasks[receipt.info.task])
+            with hdf5.opened_image(image, path) as opened:
+                found[receipt.info.task].join(receipt.summary)
+                copy(opened, PART, receipt.info, str(path))
+            continue
         with hdf5.opened(path) as opened:
             descriptor = hdf5.descriptor(opened)
-            for item in items:
+            for item in listed:
                 where = f"{path}: {item.group.rpartition('/')[2]}"
                 info = checking.check_demo(
                     h5py.Group(hdf5.own_group(opened.id, item.group)),
@@ -137,10 +181,7 @@ def _copy(
                     visit=lambda info, arrays: found[info.task].add(arrays),
                     descriptor=descriptor,
                 )
-                checking.check_new(info, where, seen)
-                with hdf5.writing(out):  # a full disk is not the source's fault
-                    h5o.copy(opened.id, item.group.encode(), data, f"demo_{len(infos)}".encode())
-                infos.append(info)
+                copy(opened, item.group, info, where)
     return infos
 
 

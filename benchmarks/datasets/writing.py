@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
+from typing import Any
 
 from metasim.benchmarks.measuring.report import Column, Goal, Report
 from metasim.core.policy import POLICIES
@@ -76,12 +77,14 @@ class Collection:
     def written(self) -> Pass:
         """Record every episode into a file of its own, and merge them, as ``collect`` does."""
         start, saved, recorder, parts = time.perf_counter(), 0.0, self._recorder(), Parts.of(self._out)
+        sources: list[Any] = [None] * self._count
         for episode in recorder.run(self._seeds()):
-            before = time.perf_counter()
-            store(parts, self._task, episode.info.episode, writer.part_bytes(episode, recorder.task_info))
+            before, i = time.perf_counter(), episode.info.episode
+            file, receipt = writer.part(episode, recorder.task_info)
+            store(parts, self._task, i, file)
+            sources[i] = writer.Source(path=parts.path(self._task, i), group=writer.PART, receipt=receipt)
             saved += time.perf_counter() - before
         before = time.perf_counter()
-        sources = [writer.Source(path=parts.path(self._task, i), group=writer.PART) for i in range(self._count)]
         writer.write_dataset(self._out, sources, {self._task: recorder.task_info}, self._versions, [{}])
         parts.remove()
         end = time.perf_counter()

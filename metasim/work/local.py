@@ -131,8 +131,7 @@ class _Pool:
             return
         self._outcomes[index] = Outcome.told(kind, value)
         del self._running[connection]
-        connection.close()
-        process.join()
+        connection.close()  # the process ends by itself, which nobody has to wait for
 
     def _killed(self, index: int, code: int | None) -> EngineFailure:
         how = f"ended with exit code {code} and no result"

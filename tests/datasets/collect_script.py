@@ -1,9 +1,9 @@
 """What test_interruption.py runs, kills and runs again: a collection in a process of its own.
 
-Its argument is the configuration as JSON. The policy "deadly" kills the first spawned worker that begins an episode. Who
-writes the file whose draft begins with DEADLY_WRITE is killed when half of it is written, once; of several workers, one
-that was spawned. The environment variable DEADLY_MARK names a file that is made then. The first process waits for it, so
-that it does not do all the work before another has begun.
+Its argument is the configuration as JSON. The policy "deadly" kills the first spawned worker that begins an episode.
+Who writes the file whose draft begins with DEADLY_WRITE is killed when half of it is written, once; of several workers,
+one that was spawned. The environment variable DEADLY_MARK names a file that is made then. The first process waits for
+it, so that it does not do all the work before another has begun.
 """
 
 import json
@@ -18,7 +18,6 @@ from typing import Any
 from metasim.core.policy import POLICIES
 from metasim.datasets import CollectConfig, Progress, collect
 from metasim.work import files
-
 
 MERGED = ".demos.h5."
 
