@@ -221,7 +221,7 @@ def check_demo(
     arrays = _arrays(group.id, info, task, where)
     if values:
         loaded = {name: hdf5.read(dataset, kind, shape, descriptor) for name, (dataset, kind, shape) in arrays.items()}
-        _check_values(info, loaded, where)
+        check_values(info, loaded, where)
         if digest(info, loaded) != info.sha256:
             raise TamperedEpisode(f"{where}: its content is not what its digest (attribute sha256) was made of")
         if visit is not None:
@@ -302,7 +302,8 @@ def _names(parent: h5py.h5g.GroupID) -> list[str]:
     return [name.decode() for name in parent]
 
 
-def _check_values(info: EpisodeInfo, arrays: Mapping[str, Any], where: str) -> None:
+def check_values(info: EpisodeInfo, arrays: Mapping[str, Any], where: str) -> None:
+    """Raise DatasetError if arrays by their paths in a demo hold what none may, or contradict its labels."""
     for name, array in arrays.items():
         if name.startswith(("initial/sample/", "source/")):
             continue

@@ -121,7 +121,8 @@ class _Collection:
             return [Share(items=part) for part in shards(items, count)]
         if self._pace_s * len(items) < _ALONE_S:
             count = 1
-        claims = Claims.laid(self.parts.folder / ".claims", len(items))
+        with hdf5.writing(self.parts.folder):
+            claims = Claims.laid(self.parts.folder / ".claims", len(items))
         return [Share(items=items, claims=claims, workers=count)] * count
 
     def tell_what_failed(self, chosen: Mapping[str, Sequence[int]], remark: Callable[[str], None]) -> None:

@@ -28,6 +28,7 @@ _GROWTH_BYTES = 1 << 17
 _COMPACT = (48, 40)  # so many attributes stand in a group's own header, which is quicker than a heap beside it
 _MOST = 1100  # times that a compressed chunk can grow; deflate reaches 1032
 _PASSING = {errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ENOMEM, errno.EAGAIN}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DAMAGED = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError, OverflowError)
 _DEFLATE = 4  # higher levels take much longer for little
 
@@ -69,6 +70,7 @@ def put_text(parent: h5py.h5g.GroupID, name: str, text: str) -> None:
     kind = h5t.C_S1.copy()
     kind.set_size(data.itemsize)
     kind.set_cset(h5t.CSET_UTF8)
+    kind.set_strpad(h5t.STR_NULLPAD)
     h5a.create(parent, name.encode(), kind, _space(())).write(data, kind)
 
 
@@ -306,7 +308,7 @@ class PassingError(DatasetError):
 
 @contextmanager
 def reading(path: Path | str) -> Iterator[None]:
-    """Turn what HDF5 says about a damaged file into one sentence.
+    """Turn what HDF5 says about a damaged file into one sentence; that a disk is full is for :func:`writing` to say.
 
     Raises:
         PassingError: If the operating system did not let it be read.
@@ -318,6 +320,8 @@ def reading(path: Path | str) -> Iterator[None]:
         raise
     except _DAMAGED as error:
         number = _errno(error)
+        if number in _FULL:
+            raise
         if number in _PASSING:
             raise PassingError(f"{path} cannot be read now: {os.strerror(number)}; try again") from error
         reason = "truncated, " if "truncated" in str(error) else ""

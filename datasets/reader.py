@@ -12,7 +12,7 @@ import h5py
 from metasim.core.errors import DatasetError
 from metasim.datasets import hdf5, schema
 from metasim.datasets.episode import Episode, EpisodeInfo, TaskInfo, flat
-from metasim.datasets.states import FIRST, MOVING, STATES, whole
+from metasim.datasets.states import FIRST, MOVING, STATES, problem, whole
 from metasim.datasets.statistics import KINDS, columns
 
 Array = Any
@@ -57,7 +57,15 @@ class Demo:
     def states(self) -> Array:
         """The engine's states ``(T + 1, K)``, put together from what is stored of them (see :mod:`.states`)."""
         stored = {name: self.array(name) for name in (STATES, FIRST, MOVING)}
+        rows, size, k = len(self) + 1, self.task.state_size.get(self.info.backend, -1), stored[MOVING].shape
+        fits = len(k) == 1 and (stored[STATES].shape, stored[FIRST].shape) == ((rows, *k), (size,))
+        kinds = [stored[name].dtype.str for name in (STATES, FIRST, MOVING)] == ["<f8", "<f8", "<i4"]
         with self._reading():
+            wrong = (
+                problem(stored) if fits and kinds else "the states and their columns do not have the shapes they say"
+            )
+            if wrong:
+                raise ValueError(wrong)
             return whole(stored, failed=bool(self.info.failure))
 
     @property

@@ -61,6 +61,9 @@ NO_ENGINE = "none"
 _FIELDS = {field.name: {"str": str, "int": int, "bool": bool}[str(field.type)] for field in fields(EpisodeInfo)}
 
 
+_KINDS = {str: "str", int: "int of 64 bits", bool: "bool"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Header:
     """What stands in the attributes of ``/data``, parsed.
@@ -209,8 +212,8 @@ def read_info(group: h5py.Group, where: str) -> EpisodeInfo:
         odd = sorted(values.keys() ^ _FIELDS.keys()) if isinstance(values, dict) else [f"{values!r:.80}"]
         raise DatasetError(f"{where}: attribute {EPISODE!r} must have the fields of an episode; missing or odd: {odd}")
     for name, kind in _FIELDS.items():
-        if type(values[name]) is not kind:
-            raise DatasetError(f"{where}: {name!r} must be {kind.__name__}, it is {values[name]!r:.80}")
+        if type(values[name]) is not kind or not _storable(values[name]):
+            raise DatasetError(f"{where}: {name!r} must be {_KINDS[kind]}, it is {ascii(values[name]):.80}")
     info = EpisodeInfo(**values)
     if steps != info.num_samples:
         raise DatasetError(f"{where}: attribute 'num_samples' is {steps!r}, the episode has {info.num_samples} steps")
@@ -221,8 +224,22 @@ def read_info(group: h5py.Group, where: str) -> EpisodeInfo:
     return info
 
 
+def _storable(value: str | int | bool) -> bool:
+    """Tell whether a value fits 64 bits, or is text that has bytes: JSON knows others."""
+    if isinstance(value, str):
+        return not any("\ud800" <= letter <= "\udfff" for letter in value)
+    return -(2**63) <= value < 2**63
+
+
 def put_info(group: h5py.h5g.GroupID, info: EpisodeInfo) -> None:
-    """Write the attributes of a demo."""
+    """Write the attributes of a demo.
+
+    Raises:
+        DatasetError: If one is nothing that can be read again.
+    """
+    for name, value in vars(info).items():
+        if not _storable(value):
+            raise DatasetError(f"{name!r} of an episode must be {_KINDS[type(value)]}, got {ascii(value):.80}")
     hdf5.put_attributes(group, {"num_samples": info.num_samples})
     hdf5.put_text(group, EPISODE, json.dumps(vars(info)))
 

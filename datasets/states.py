@@ -48,8 +48,17 @@ def spread(rows: Array, first: Array, moving: Array) -> Array:
 def problem(arrays: Mapping[str, Array]) -> str:
     """Return in what a demo's arrays contradict each other about the states; empty for nothing."""
     rows, first, moving = arrays[STATES], arrays[FIRST], arrays[MOVING]
-    if moving.size and (moving[0] < 0 or moving[-1] >= len(first) or (np.diff(moving) <= 0).any()):
-        return f"{MOVING!r} must list columns of a state of {len(first)}, in ascending order"
+    wrong = problem_of_columns(moving, len(first))
+    if wrong:
+        return wrong
     if not np.array_equal(first[moving].view(np.int64), np.ascontiguousarray(rows[0]).view(np.int64)):
         return f"the first row of {STATES!r} is not what {FIRST!r} has in those columns"
+    return ""
+
+
+def problem_of_columns(moving: Array, size: int) -> str:
+    """Return what is wrong with a list of columns of a state of a size; empty for nothing."""
+    ascending = not (moving[1:] <= moving[:-1]).any()
+    if moving.size and not (ascending and moving[0] >= 0 and moving[-1] < size):
+        return f"{MOVING!r} must list columns of a state of {size}, in ascending order"
     return ""

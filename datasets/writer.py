@@ -42,8 +42,13 @@ class Source:
 
 
 def part(episode: Episode, task: TaskInfo) -> tuple[bytes, Receipt]:
-    """Return a file of one episode: ``/episode``; schema and the task's row are attributes of the file."""
+    """Return a file of one episode: ``/episode``; schema and the task's row are attributes of the file.
+
+    Raises:
+        DatasetError: If the episode holds what none may, such as a reward that is no number.
+    """
     arrays = arrays_of(episode)
+    checking.check_values(episode.info, arrays, f"{episode.info.task}, episode {episode.info.episode}")
     info = replace(episode.info, sha256=digest(episode.info, arrays))
     data = hdf5.image(partial(_fill, info=info, arrays=arrays, task=task))
     return data, Receipt.of(data, info, arrays, task)
@@ -80,9 +85,9 @@ def check_part(path: Path) -> Receipt:
 
 
 def _said(file: Any, path: Path) -> tuple[EpisodeInfo, TaskInfo]:
-    schema.check_schema(file.attrs.get("schema"), path)
+    schema.check_schema(hdf5.text(file.id, "schema"), path)
     try:
-        task = schema.parse_task(json.loads(file.attrs["task"]))
+        task = schema.parse_task(json.loads(hdf5.text(file.id, "task") or ""))
         group = file[PART]
     except (KeyError, TypeError, ValueError) as error:
         raise DatasetError(f"{path} is not the file of one episode ({error})") from error
@@ -113,7 +118,7 @@ def write_dataset(
     with hdf5.writing(out), draft(out) as path:
         with hdf5.created(path) as file:
             found = {name: Statistics(task) for name, task in tasks.items()}
-            infos = _copy(file, out, sources, tasks, found)
+            infos = _copy(file, sources, tasks, found)
             header = schema.header_attributes(infos, tasks, versions, list(collections))
             hdf5.put_attributes(file["data"].id, header)
             named = {name: [i for i, info in enumerate(infos) if info.task == name] for name in tasks}
@@ -124,7 +129,8 @@ def write_dataset(
 
 
 def _fill(root: h5py.h5g.GroupID, info: EpisodeInfo, arrays: Mapping[str, Any], task: TaskInfo) -> None:
-    hdf5.put_attributes(root, {"schema": schema.SCHEMA, "task": task_text(task)})
+    hdf5.put_text(root, "schema", schema.SCHEMA)
+    hdf5.put_text(root, "task", task_text(task))
     demo = hdf5.put_group(root, PART)
     schema.put_info(demo, info)
     groups = {"": demo, "initial": hdf5.put_group(demo, "initial")}
@@ -145,19 +151,14 @@ def _folder(groups: dict[str, h5py.h5g.GroupID], path: str) -> h5py.h5g.GroupID:
 
 
 def _copy(
-    file: h5py.File,
-    out: Path,
-    sources: Sequence[Source],
-    tasks: Mapping[str, TaskInfo],
-    found: Mapping[str, Statistics],
+    file: h5py.File, sources: Sequence[Source], tasks: Mapping[str, TaskInfo], found: Mapping[str, Statistics]
 ) -> list[EpisodeInfo]:
     """Copy demos, each after its check: where a file is damaged, HDF5's reading says so and its copying may crash."""
     data, infos, seen = hdf5.put_group(file.id, "data"), list[EpisodeInfo](), dict[Key, str]()
 
     def copy(opened: h5py.File, group: str, info: EpisodeInfo, where: str) -> None:
         checking.check_new(info, where, seen)
-        with hdf5.writing(out):  # a full disk is not the source's fault
-            h5o.copy(opened.id, group.encode(), data, f"demo_{len(infos)}".encode())
+        h5o.copy(opened.id, group.encode(), data, f"demo_{len(infos)}".encode())
         infos.append(info)
 
     for path, items in itertools.groupby(sources, lambda source: source.path):

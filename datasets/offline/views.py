@@ -17,9 +17,10 @@ from metasim.core.errors import DatasetError, InvalidConfig
 from metasim.datasets.episode import Episode, EpisodeInfo
 from metasim.datasets.goals import goal_count
 from metasim.datasets.reader import Dataset, Demo
+from metasim.datasets.states import FIRST, MOVING, STATES
 
 Array = Any
-WITHOUT_ACTIONS = ("actions", "states")
+WITHOUT_ACTIONS = ("actions", STATES, FIRST, MOVING)
 """Engine states go with the actions: they hold the control inputs."""
 WITHOUT_REWARDS = ("rewards", "success")
 
@@ -48,7 +49,10 @@ class Hidden(Demo):
 
 
 def _refuse(name: str, hidden: tuple[str, ...], where: object) -> None:
-    if name.strip("/").partition("/")[0] in hidden:
+    if name.startswith("/") or {".", ".."} & set(name.split("/")):
+        raise DatasetError(f"{name!r} is not the path of an array below {where}")
+    path = "/".join(filter(None, name.split("/")))
+    if any(path == one or path.startswith(f"{one}/") for one in hidden):
         raise DatasetError(f"{name!r} of {where} is hidden: this episode has no such label")
 
 
@@ -61,7 +65,10 @@ class _Veiled(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         _refuse(str(name), self._hidden, self.name)
-        return self._group[name]
+        start = f"{str(name).rstrip('/')}/"
+        below = tuple(one.removeprefix(start) for one in self._hidden if one.startswith(start))
+        found: Any = self._group[name]
+        return _Veiled(found, below) if below else found
 
     def __iter__(self) -> Iterator[str]:
         return (str(name) for name in self._group if name not in self._hidden)

@@ -13,6 +13,7 @@ import numpy as np
 from metasim.datasets import hdf5
 from metasim.datasets.episode import Key
 from metasim.datasets.reader import Dataset, Demo
+from metasim.datasets.states import FIRST, MOVING, STATES
 from metasim.datasets.tools.masks import given_masks
 
 Array = Any
@@ -156,15 +157,17 @@ def first_difference(a: Array, b: Array) -> tuple[int, float] | None:
     return int(rows.argmax()), float(apart.max(initial=0.0))
 
 
-def _arrays(demo: Demo) -> dict[str, h5py.Dataset]:
-    found: dict[str, h5py.Dataset] = {}
+def _arrays(demo: Demo) -> dict[str, Any]:
+    """Return arrays by path, not yet read; states are whole, whatever of them moves."""
+    found: dict[str, Any] = {}
     demo.group.visititems(
         lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None  # type: ignore[arg-type]
     )
-    return found
+    stored = {STATES, FIRST, MOVING}
+    return {**{path: item for path, item in found.items() if path not in stored}, STATES: demo.states}
 
 
-def _shape(array: h5py.Dataset) -> str:
+def _shape(array: Any) -> str:
     return f"{array.shape} {array.dtype}"
 
 

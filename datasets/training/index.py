@@ -20,6 +20,7 @@ from metasim.core.errors import DatasetError, InvalidConfig, UnknownName
 from metasim.datasets import hdf5
 from metasim.datasets.episode import EpisodeInfo, TaskInfo
 from metasim.datasets.reader import Dataset
+from metasim.datasets.states import FIRST, MOVING, STATES, problem_of_columns
 from metasim.datasets.tools.condition import Condition, facts
 
 Array = Any
@@ -66,12 +67,15 @@ class Place:
         first: ``(episodes,)`` number of the first picture below, or :data:`ELSEWHERE`; None if rows are no pictures.
         chunk_offsets: ``(pictures,)`` byte in the file.
         chunk_sizes: ``(pictures,)`` bytes, compressed.
+        columns: Of a field that is :attr:`Field.spread`, each episode's first row ``(K,)``, and which columns of it the
+            stored rows are ``(k,)``.
     """
 
     offsets: Array
     first: Array | None = None
     chunk_offsets: Array = field(default_factory=lambda: np.zeros(0, np.int64))
     chunk_sizes: Array = field(default_factory=lambda: np.zeros(0, np.int64))
+    columns: tuple[tuple[Array, Array], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,12 +193,14 @@ def locate(episodes: Episodes, fields: Sequence[Field]) -> list[Place]:
     first = [np.full(len(episodes), ELSEWHERE, np.int64) for _ in fields]
     chunks: list[list[Array]] = [[] for _ in fields]
     counts = [0] * len(fields)
+    moving = [dict[int, tuple[Array, Array]]() for _ in fields]
     for number, path in enumerate(episodes.paths):
         with hdf5.opened(path) as file:
             for e in np.flatnonzero(episodes.file == number):
                 open_part = _Opener(file, f"demo_{episodes.demo[e]}", path)
                 for k, f in enumerate(fields):
                     if f.spread:
+                        offsets[k][e, 0], moving[k][int(e)] = _spread(open_part, f, int(f.count(episodes.length[e])))
                         continue
                     rows = int(f.count(episodes.length[e]))
                     for j, (name, columns) in enumerate(f.parts[episodes.task[e]]):
@@ -210,7 +216,8 @@ def locate(episodes: Episodes, fields: Sequence[Field]) -> list[Place]:
     for k, f in enumerate(fields):
         table = np.concatenate(chunks[k]) if chunks[k] else np.zeros((0, 2), np.int64)
         pictures = {"first": first[k], "chunk_offsets": table[:, 0].copy(), "chunk_sizes": table[:, 1].copy()}
-        places.append(Place(offsets=offsets[k], **(pictures if len(f.shape) > 1 else {})))
+        spread = {"columns": tuple(moving[k][e] for e in range(len(episodes)))} if f.spread else {}
+        places.append(Place(offsets=offsets[k], **(pictures if len(f.shape) > 1 else {}), **spread))
     return places
 
 
@@ -235,24 +242,38 @@ def factor_values(episodes: Episodes, factor: str) -> Array:
     return np.stack(values)
 
 
+def _spread(open_part: _Opener, f: Field, rows: int) -> tuple[int, tuple[Array, Array]]:
+    """Return where the rows of states stand, and the first state and the columns that those rows are."""
+    first = hdf5.read(open_part(FIRST, f.shape, np.dtype(np.float64)))
+    moving = hdf5.read(open_part(MOVING, None, np.dtype(np.int32)))
+    wrong = problem_of_columns(moving, len(first))
+    if wrong:
+        raise DatasetError(f"{open_part.where}: {wrong}; `metasim verify` it")
+    offset = open_part(STATES, (rows, len(moving)), f.dtype).get_offset()
+    return ELSEWHERE if offset is None else offset, (first, moving)
+
+
 class _Opener:
     """Opens arrays of one demo, checked."""
 
     def __init__(self, file: h5py.File, demo: str, path: Path) -> None:
-        self._where = f"{path}: {demo}"
+        self.where = f"{path}: {demo}"
         group = hdf5.member(file["data"].id, demo)  # type: ignore[union-attr]
         self._groups: dict[str, Any] = {"": group}
 
-    def __call__(self, name: str, shape: tuple[int, ...], dtype: Any) -> h5py.h5d.DatasetID:
+    def __call__(self, name: str, shape: tuple[int, ...] | None, dtype: Any) -> h5py.h5d.DatasetID:
+        """Return an array of a shape, or with None a list of any length."""
         folder, _, last = name.rpartition("/")
         if folder not in self._groups:
             self._groups[folder] = hdf5.member(self._groups[""], folder)
         group = self._groups[folder]
         found: Any = hdf5.member(group, last) if isinstance(group, h5py.h5g.GroupID) else None
         is_array = isinstance(found, h5py.h5d.DatasetID)
-        if not is_array or found.shape != shape or not hdf5.is_of(found, dtype):
+        fits = is_array and (len(found.shape or ()) == 1 if shape is None else found.shape == shape)
+        if not fits or not hdf5.is_of(found, dtype):
             there = f"{found.shape} {found.dtype}" if is_array else "missing"
-            raise DatasetError(f"{self._where}: {name!r} must be {shape} {dtype}, it is {there}; `metasim verify` it")
+            wanted = "a list of" if shape is None else shape
+            raise DatasetError(f"{self.where}: {name!r} must be {wanted} {dtype}, it is {there}; `metasim verify` it")
         return found
 
 

@@ -20,7 +20,7 @@ from h5py import h5d, h5p, h5s  # pyright: ignore[reportAttributeAccessIssue]
 
 from metasim.core.errors import DatasetError
 from metasim.datasets import hdf5
-from metasim.datasets.states import FIRST, MOVING, STATES, spread
+from metasim.datasets.states import STATES, spread
 from metasim.datasets.training.index import ELSEWHERE, Episodes, Field, Place, stamp
 
 Array = Any
@@ -65,7 +65,7 @@ class FileRows:
         """
         about, place = self._fields[field], self._places[field]
         if about.spread:
-            self._states(episode, start, out)
+            self._states(place, episode, start, out)
             return
         if place.first is not None and place.first[episode] != ELSEWHERE:
             self._pictures(place, int(place.first[episode]) + start, episode, out)
@@ -119,14 +119,15 @@ class FileRows:
                 raise DatasetError(f"{self._paths[file]}: the picture at byte {at} has {len(plain)} bytes")
             out[i] = np.frombuffer(plain, out.dtype).reshape(out[i].shape)
 
-    def _states(self, episode: int, start: int, out: Array) -> None:
+    def _states(self, place: Place, episode: int, start: int, out: Array) -> None:
         """Fill ``out`` with rows of the engine's states, put together from what is stored of them."""
-        file, demo = self._file[episode], f"data/demo_{self._demo[episode]}"
-        with hdf5.reading(self._paths[file]):
-            first, moving = (hdf5.read(self._opened(file, f"{demo}/{name}")) for name in (FIRST, MOVING))
-            rows = np.empty((len(out), len(moving)))
+        first, moving = place.columns[episode]
+        rows, offset = np.empty((len(out), len(moving))), int(place.offsets[episode, 0])
+        if rows.size and offset == ELSEWHERE:
             self._through_h5py(STATES, episode, start, rows)
-            out[...] = spread(rows, first, moving)
+        elif rows.size:
+            self._fill(self._file[episode], rows, offset + start * (rows.nbytes // len(rows)))
+        out[...] = spread(rows, first, moving)
         if self._failed[episode] and start + len(out) > self._length[episode]:
             out[self._length[episode] - start :] = np.nan
 

@@ -154,7 +154,7 @@ class DatasetRecordings:
             backend=demo.info.backend,
             policy=demo.info.policy,
             sample=demo.sample,
-            states=demo.array("states"),
+            states=demo.states,
             rewards=demo.array("rewards"),
             success=demo.array("success"),
             failure=demo.info.failure,

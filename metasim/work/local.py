@@ -9,13 +9,16 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import queue
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from multiprocessing.connection import Connection, wait
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
 from typing import Any, TypeVar
+
+from threadpoolctl import threadpool_limits
 
 from metasim.core.errors import EngineFailure, InvalidConfig
 from metasim.work.outcome import THREADS, Emit, Outcome, attempt, ignore, message, obey, results
@@ -24,6 +27,7 @@ S = TypeVar("S")
 R = TypeVar("R")
 T = TypeVar("T")
 _STOP_S = 5.0
+_EVENT, _LAST = b"e", b"l"  # what a message of a worker begins with
 
 
 def shards(items: Iterable[T], n: int) -> list[tuple[T, ...]]:
@@ -70,6 +74,10 @@ def run_shards(
     return results(outcomes)
 
 
+class _Broken(BaseException):
+    """Ends this process's own shard, whatever it catches, since the caller or the pool has failed."""
+
+
 class _Pool:
     """The parent's side: starts processes, works itself, hands events on, notices the dead."""
 
@@ -79,7 +87,8 @@ class _Pool:
         self._function, self._shards, self._workers, self._receive = function, shards, workers, receive
         self._context = multiprocessing.get_context("spawn")
         self._pending = list(range(len(shards)))
-        self._running: dict[Connection, tuple[int, Any]] = {}
+        self._running: dict[int, Any] = {}
+        self._said: queue.SimpleQueue[tuple[int, bytes | None]] = queue.SimpleQueue()
         self._outcomes: dict[int, Outcome] = {}
 
     def run(self) -> list[Outcome]:
@@ -90,48 +99,56 @@ class _Pool:
                 self._hear()
                 self._outcomes[mine] = attempt(self._function, self._shards[mine], self._emit)
             while self._running:
-                self._hear(None)
+                self._take(*self._said.get())
+                self._hear()
+        except _Broken as broken:
+            assert broken.__cause__ is not None
+            raise broken.__cause__ from None
         finally:
             self._stop()
         return [self._outcomes[i] for i in range(len(self._shards))]
 
     def _emit(self, event: Any) -> None:
-        self._receive(event)
-        self._hear()
+        try:
+            self._receive(event)
+            self._hear()
+        except Exception as error:  # not the shard's own
+            raise _Broken from error
 
-    def _hear(self, seconds: float | None = 0.0) -> None:
-        """Hand on what the others say, start as many as may run, and wait for a word if ``seconds`` is None."""
-        for connection in wait(list(self._running), seconds) if self._running else ():
-            self._listen(connection)  # type: ignore[arg-type]
+    def _hear(self) -> None:
+        """Hand on all that the others have said, and start as many as may run."""
+        while not self._said.empty():
+            self._take(*self._said.get())
         while self._pending and len(self._running) < self._workers - 1:
             self._start(self._pending.pop(0))
 
     def _start(self, index: int) -> None:
         ours, theirs = self._context.Pipe(duplex=False)
-        process = self._context.Process(
-            target=_work, args=(pickle.dumps((self._function, self._shards[index])), theirs), daemon=False
-        )
+        order = pickle.dumps((self._function, self._shards[index]))
+        process = self._context.Process(target=_work, args=(order, theirs), daemon=False)
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited, until it ignores Ctrl-C
         try:
             process.start()
+            self._running[index] = process
         finally:
             theirs.close()
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        self._running[ours] = (index, process)
+        threading.Thread(target=_listen, args=(index, ours, self._said), daemon=True).start()
 
-    def _listen(self, connection: Connection) -> None:
-        index, process = self._running[connection]
-        try:
-            kind, value = pickle.loads(connection.recv_bytes())  # from our own child, through a private pipe
-        except (EOFError, OSError):
+    def _take(self, index: int, data: bytes | None) -> None:
+        """Hand on what a worker said; None if it has ended without a result."""
+        process = self._running[index]
+        if data is None:
             process.join()
             kind, value = "error", (self._killed(index, process.exitcode), "")
+        else:
+            kind, value = pickle.loads(data[1:])  # from our own child, through a private pipe
         if kind == "event":
             self._receive(value)
             return
         self._outcomes[index] = Outcome.told(kind, value)
-        del self._running[connection]
-        connection.close()  # the process ends by itself, which nobody has to wait for
+        del self._running[index]
+        process.join()
 
     def _killed(self, index: int, code: int | None) -> EngineFailure:
         how = f"ended with exit code {code} and no result"
@@ -143,25 +160,38 @@ class _Pool:
         )
 
     def _stop(self) -> None:
-        for _, process in self._running.values():
+        for process in self._running.values():
             process.terminate()
-        for connection, (_, process) in self._running.items():
+        for process in self._running.values():
             process.join(_STOP_S)
             if process.is_alive():
                 process.kill()
                 process.join()
-            connection.close()
         self._running.clear()
 
 
+def _listen(index: int, connection: Connection, said: queue.SimpleQueue[tuple[int, bytes | None]]) -> None:
+    """Pass on what a worker says as soon as it does, so that it never waits for this process's own shard."""
+    with connection, suppress(EOFError, OSError):
+        while True:
+            data = connection.recv_bytes()
+            said.put((index, data))
+            if not data.startswith(_EVENT):
+                return
+    said.put((index, None))
+
+
 def _work(order: bytes, connection: Connection) -> None:
-    """Run one shard in a worker process and send what comes of it."""
+    """Run one shard in a worker process, send what comes of it, and end at once, whatever threads are left."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    outcome = attempt(obey, order, lambda event: connection.send_bytes(pickle.dumps(("event", event))))
-    connection.send_bytes(message(outcome))
+    outcome = attempt(obey, order, lambda event: connection.send_bytes(_EVENT + pickle.dumps(("event", event))))
+    connection.send_bytes(_LAST + message(outcome))
     connection.close()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _end_with_parent() -> None:
@@ -173,7 +203,7 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Limit BLAS in processes started from here, and torch in this one if it is imported, to one thread."""
+    """Limit BLAS, here and in processes started from here, and torch if it is imported, to one thread."""
     before = {name: os.environ.get(name) for name in THREADS}
     torch = sys.modules.get("torch")
     threads = torch.get_num_threads() if torch else 0
@@ -181,7 +211,8 @@ def _one_thread() -> Iterator[None]:
     if torch:
         torch.set_num_threads(1)
     try:
-        yield
+        with threadpool_limits(1, user_api="blas"):
+            yield
     finally:
         for name, value in before.items():
             if value is None:

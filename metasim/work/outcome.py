@@ -50,6 +50,8 @@ def attempt(function: Callable[[Any, Emit], Any], shard: Any, emit: Emit) -> Out
         return Outcome(result=function(shard, emit))
     except Exception as error:
         return Outcome(error=error)
+    except SystemExit as end:
+        return Outcome(error=EngineFailure(f"the worker ended itself with {end!r}"))
 
 
 def obey(order: bytes, emit: Emit) -> Any:

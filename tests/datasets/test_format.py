@@ -255,6 +255,8 @@ SPOILT = {
     "type": (said("data/demo_0", task=3), "demo_0: 'task' must be str, it is 3"),
     "odd": (said("data/demo_0", colour="red"), r"demo_0: .*fields of an episode; missing or odd: \['colour'\]"),
     "lost": (lambda f: f["data/demo_0"].attrs.__delitem__("episode"), "demo_0: attribute 'episode'.*missing"),
+    "huge": (said("data/demo_0", seed=10**30), "demo_0: 'seed' must be int of 64 bits"),
+    "no text": (said("data/demo_0", split="\ud800"), "demo_0: 'split' must be str, it is"),
     "no JSON": (attribute("data/demo_0", "episode", "{"), "demo_0: attribute 'episode' must be JSON, it is {"),
     "number there": (attribute("data/demo_0", "episode", 3), "demo_0: attribute 'episode' must be JSON, it is missing"),
     "task": (said("data/demo_0", task="a/b-v0"), "demo_0: task 'a/b-v0' is not in"),

@@ -179,12 +179,21 @@ def test_action_free_views_keep_labels_of_the_worse_half(file: Path) -> None:
         assert len(drawn) > 2
         hidden = view.episode(int(np.flatnonzero(~view.labelled)[0]))
         for name in ("actions", "states", "/actions"):
-            with pytest.raises(DatasetError, match="is hidden"):
+            with pytest.raises(DatasetError, match="is hidden|is not the path"):
                 hidden.group[name]
         with pytest.raises(DatasetError, match="is hidden"):
             hidden.array("actions")
         with pytest.raises(DatasetError, match="is hidden"):
             hidden.load()
+        for name in ("initial/state", "initial/moving", "obs/../actions", "/data/demo_0/actions", "./actions"):
+            with pytest.raises(DatasetError, match="is hidden|is not the path"):
+                hidden.group[name]
+        initial: Any = hidden.group["initial"]
+        with pytest.raises(DatasetError, match="is hidden"):
+            initial["state"]
+        with pytest.raises(DatasetError, match="is hidden"):
+            _ = hidden.states
+        assert initial["sample"].keys()
         assert not {"actions", "states"} & set(hidden.group)
         assert hidden.array("rewards").shape == (20,) and hidden.observation.shape == (20, 2)
         arrays, plain = to_arrays(view), to_arrays(data)

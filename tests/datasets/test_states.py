@@ -1,5 +1,6 @@
 """Engine states are stored as columns that move, and read as they were."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from metasim.datasets import Dataset
+from metasim.core.errors import DatasetError
+from metasim.datasets import Dataset, checking
 from metasim.datasets.states import packed, whole
+from metasim.datasets.tools.difference import differences
 from metasim.datasets.training import Windows
 
 from .made import episode, write
@@ -72,3 +75,79 @@ def test_windows_of_states_are_whole(path: Path, in_memory: bool) -> None:
         rows = np.arange(sample["start"], sample["start"] + 4)
         mine = states[int(sample["episode"])]
         np.testing.assert_array_equal(sample["states"], mine[np.clip(rows, 0, len(mine) - 2)])
+
+
+def spoil_columns(file: Any) -> None:
+    file["data/demo_0/initial/moving"][()] = [3, 1]
+
+
+def spoil_range(file: Any) -> None:
+    file["data/demo_0/initial/moving"][()] = [1, 4]
+
+
+def spoil_order(file: Any) -> None:
+    """Differences of these overflow."""
+    del file["data/demo_0/initial/moving"]
+    file["data/demo_0/initial/moving"] = np.array([1, -(2**31), -3, 3], np.int32)
+    rows = file["data/demo_0/states"][()]
+    del file["data/demo_0/states"]
+    file["data/demo_0/states"] = np.repeat(rows, 2, axis=1)
+
+
+def spoil_kind(file: Any) -> None:
+    del file["data/demo_0/initial/moving"]
+    file["data/demo_0/initial/moving"] = np.array([1.0, 3.0])
+
+
+def spoil_width(file: Any) -> None:
+    first = file["data/demo_0/initial/state"][:1]
+    del file["data/demo_0/initial/state"]
+    file["data/demo_0/initial/state"] = first
+
+
+def spoil_rows(file: Any) -> None:
+    rows = file["data/demo_0/states"][:, :1]
+    del file["data/demo_0/states"]
+    file["data/demo_0/states"] = rows
+
+
+@pytest.mark.parametrize("spoil", [spoil_columns, spoil_range, spoil_order, spoil_kind, spoil_width, spoil_rows])
+def test_columns_that_make_no_sense_are_refused_by_every_reader(spoil: Any, path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        spoil(file)
+    with Dataset(path) as data, pytest.raises(DatasetError, match=r"a\.h5"):
+        _ = data.episode(0).states
+    with pytest.raises(DatasetError, match=r"a\.h5"):
+        Windows(path, length=2, include=("states",))
+    with pytest.raises(DatasetError, match=r"a\.h5"):
+        checked(path)
+
+
+def checked(path: Path) -> None:
+    with h5py.File(path) as file:
+        checking.check(file, path)
+
+
+def test_states_are_read_from_many_threads(path: Path) -> None:
+    windows = Windows([path], length=3, include=("states",), dtype="float64")
+    alone = [windows[i]["states"].tobytes() for i in range(len(windows))]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda i: windows[i % len(windows)]["states"].tobytes(), range(40 * len(windows))))
+    assert together == alone * 40
+
+
+def test_what_differs_in_states_is_told_by_row_and_size_whatever_moves(path: Path, tmp_path: Path) -> None:
+    one = episode(0, 6)
+    states = np.where(STILL, one.states[0], one.states)
+    states[4, 0] += 0.5  # a column that stood still
+    other = write(tmp_path / "b.h5", [replace(one, states=states)])
+    only = write(tmp_path / "c.h5", [replace(one, states=np.where(STILL, one.states[0], one.states))])
+    (found,) = [one for one in differences(only, other) if one.kind == "array"]
+    assert (found.what, found.row, found.size) == ("states", 4, pytest.approx(0.5))
+
+
+def test_an_episode_with_a_reward_that_is_no_number_is_not_written(tmp_path: Path) -> None:
+    one = episode(0, 6)
+    rewards = np.where(np.arange(6) == 2, np.nan, one.rewards)
+    with pytest.raises(DatasetError, match="suite/any-v0, episode 0: 'rewards' has NaN or infinity in row 2"):
+        write(tmp_path / "b.h5", [replace(one, rewards=rewards)])

@@ -57,6 +57,27 @@ def meet(folder: Path, shard: int, emit: Emit) -> str:
     return ray.get_runtime_context().get_node_id()
 
 
+def chatter(shard: int, emit: Emit) -> dict[str, float]:
+    """Say much, or for shard 0, nothing for a while."""
+    began = time.monotonic()
+    for _ in range(400 if shard else 0):
+        emit("word " * 500)
+    took = time.monotonic() - began
+    time.sleep(0.0 if shard else 3.0)
+    return {"slept_s": took if shard else time.monotonic() - began}
+
+
+def deaf(shard: int, emit: Emit) -> None:
+    for _ in range(50):
+        time.sleep(0.05)
+        emit(shard)
+
+
+def refuse(events: list[object], event: object) -> None:
+    events.append(event)
+    raise ValueError("no more of this")
+
+
 def hang(folder: Path, shard: int, emit: Emit) -> None:
     (folder / f"{os.getpid()}.pid").touch()
     time.sleep(60)
@@ -65,12 +86,13 @@ def hang(folder: Path, shard: int, emit: Emit) -> None:
 def main() -> None:
     what, folder, ray = sys.argv[1], Path(sys.argv[2]), sys.argv[3] if sys.argv[3:] else None
     with_folder = {"fail": fail, "die": die, "meet": meet, "hang": hang}
-    plain = {"report": report, "fail_oddly": fail_oddly, "answer_oddly": answer_oddly}
+    plain = {f.__name__: f for f in (report, fail_oddly, answer_oddly, chatter, deaf)}
     function = partial(with_folder[what], folder) if what in with_folder else plain[what]
     events: list[object] = []
     try:
         with executor(ray, 2) as pool:
-            said = {"results": pool.run(function, [0, 1, 2], events.append)}
+            hear = partial(refuse, events) if what == "deaf" else events.append
+            said = {"results": pool.run(function, [0, 1, 2], hear)}
     except Exception as error:
         said = {"error": type(error).__name__, "text": str(error), "notes": getattr(error, "__notes__", [])}
     threads = os.environ.get("OMP_NUM_THREADS")
@@ -78,5 +100,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts tests in the background ignores it
     main()

@@ -81,6 +81,30 @@ def test_one_worker_runs_in_this_process() -> None:
     assert run_shards(work, [], 4) == []
 
 
+def test_the_others_are_not_held_up_by_this_process(tmp_path: Path) -> None:
+    """They say more than a pipe holds while it says nothing."""
+    heard = said("chatter", tmp_path)
+    quiet, chatty = heard["results"][0], heard["results"][1:]
+    assert quiet["slept_s"] > 1.0 and len(heard["events"]) == 2 * 400
+    assert all(one["slept_s"] < 1.0 for one in chatty)
+
+
+def test_what_fails_in_the_caller_ends_everything_at_once(tmp_path: Path) -> None:
+    heard = said("deaf", tmp_path)
+    assert (heard["error"], heard["text"]) == ("ValueError", "no more of this") and heard["notes"] == []
+    assert len(heard["events"]) == 1
+
+
+def test_a_shard_that_would_end_the_process_is_an_error() -> None:
+    def leave(shard: int, emit: Any) -> int:
+        if shard == 1:
+            sys.exit(3)
+        return shard
+
+    with pytest.raises(EngineFailure, match=r"ended itself with SystemExit\(3\)"):
+        run_shards(leave, [0, 1, 2])
+
+
 def test_one_worker_finishes_the_other_shards_before_it_raises() -> None:
     done: list[int] = []
 
