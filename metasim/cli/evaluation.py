@@ -16,6 +16,7 @@ from metasim.cli.options import (
     MaybeOut,
     MaybeStr,
     Out,
+    SavedPolicies,
     TaskModules,
     Tasks,
     Vary,
@@ -128,6 +129,7 @@ class Report:
         videos: Run the first so many starts of each task again, and show engines and policies side by side, or the
             control and the highest level; about 2 s and 40 kB each. Needs the extra 'video'.
         media: A folder of filmstrips and videos that a protocol wrote; may be given several times.
+        policy: Of a learned policy that is to be drawn, the file or folder; may be given several times.
         task_module: A file that registers tasks; may be given several times.
     """
 
@@ -138,6 +140,7 @@ class Report:
     filmstrips: int = 0
     videos: int = 0
     media: MediaFolders = ()
+    policy: SavedPolicies = ()
     task_module: TaskModules = ()
 
     def run(self) -> int:
@@ -147,6 +150,7 @@ class Report:
         if not self.results:
             raise InvalidConfig("name at least one results file, as `metasim eval --out` writes them")
         results = merge(load(path) for path in self.results)
+        self._learned(results)
         for name in ("filmstrips", "videos"):
             if getattr(self, name) < 0:
                 raise InvalidConfig(f"--{name} is a number of episodes, 0 or more; got {getattr(self, name)}")
@@ -167,6 +171,17 @@ class Report:
         plain(str(self.out))
         return 0
 
+    def _learned(self, results: Results) -> None:
+        """Read the learned policies, each of which has to be one that the results are of."""
+        from metasim.benchmarks.report.learned import learned
+        from metasim.policies import saved
+
+        known = learned(results)
+        for path in self.policy:
+            name = saved(path)
+            if name not in {one for names in known.values() for one in names}:
+                raise InvalidConfig(f"{path} is policy {name!s}; the results have {list(known) or 'no learned policy'}")
+
     def _films(self, results: Results) -> tuple[list[Filmstrip | Video], list[str]]:
         """Return what is in the folders, what was drawn anew, and what a reader must know of it."""
         from metasim.benchmarks.report import load_media
@@ -184,6 +199,7 @@ class Report:
         words = ["metasim report", *map(str, self.results), "-o", str(self.out)]
         words += ["--pictures"] if self.pictures else []
         words += [f"--{name} {count}" for name in ("filmstrips", "videos") if (count := getattr(self, name))]
+        words += [f"--policy {path}" for path in self.policy]
         return " ".join([*words, *(f"--media {folder}" for folder in self.media)])
 
 
@@ -252,8 +268,12 @@ def _summary(row: Any) -> dict[str, Any]:
 def draw_films(results: Results, name: str, count: int) -> Iterator[Films]:
     """Yield filmstrips, those of a protocol's levels first, or videos, drawn anew; says on standard error how far."""
     from metasim.benchmarks.generalization import TABLES, Rerun
-    from metasim.benchmarks.report import filmstrips, levels, reruns, side_by_side
+    from metasim.benchmarks.report import Films, filmstrips, levels, reruns, side_by_side
+    from metasim.benchmarks.report.learned import drawable
 
+    results, missing = drawable(results)
+    if missing:
+        yield Films(media=(), notes=tuple(missing))
     frozen = results.protocol in TABLES
     kinds: dict[str, Any] = {
         "levels": (reruns.START, lambda run, report: levels(results, run=run, report=report)),

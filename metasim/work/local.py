@@ -6,6 +6,7 @@ parent only, which stops its workers; a worker whose parent dies, however it die
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import pickle
@@ -27,6 +28,7 @@ S = TypeVar("S")
 R = TypeVar("R")
 T = TypeVar("T")
 _STOP_S = 5.0
+_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
 _EVENT, _LAST = b"e", b"l"  # what a message of a worker begins with
 
 
@@ -185,7 +187,7 @@ def _work(order: bytes, connection: Connection) -> None:
     """Run one shard in a worker process, send what comes of it, and end at once, whatever threads are left."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _die_with_parent()
     outcome = attempt(obey, order, lambda event: connection.send_bytes(_EVENT + pickle.dumps(("event", event))))
     connection.send_bytes(_LAST + message(outcome))
     connection.close()
@@ -194,11 +196,20 @@ def _work(order: bytes, connection: Connection) -> None:
     os._exit(0)
 
 
-def _end_with_parent() -> None:
+def _die_with_parent() -> None:
+    """End when the parent does: on Linux at that moment, even inside an engine, so that nothing is written after it."""
     parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
+    assert parent is not None
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_DEATH_SIGNAL, signal.SIGKILL)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    if os.getppid() != parent.pid:  # it ended before all this
         os._exit(1)
+
+
+def _end_with(parent: Any) -> None:
+    parent.join()
+    os._exit(1)
 
 
 @contextmanager

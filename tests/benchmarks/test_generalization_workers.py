@@ -14,6 +14,7 @@ pytest.importorskip("safetensors", reason="safetensors is not installed (extra l
 
 from metasim.benchmarks import Results, load  # noqa: E402
 from metasim.benchmarks.generalization import running  # noqa: E402
+from metasim.benchmarks.report.learned import drawable  # noqa: E402
 from metasim.cli import main  # noqa: E402
 from metasim.core.policy import POLICIES  # noqa: E402
 from metasim.datasets import CollectConfig, collect  # noqa: E402
@@ -81,3 +82,26 @@ def test_ray_writes_the_bytes_of_one_worker(ray_nodes: Any, cloned: Path, alone:
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, env=dict(os.environ), check=False)
     assert ended.returncode == 0, ended.stderr
     assert out.read_bytes() == alone.read_bytes()
+
+
+def test_a_report_draws_a_learned_policy_that_it_is_given(
+    cloned: Path, alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Without it, one sentence says what is missing, and a policy that did nothing here is refused."""
+    results = load(alone)
+    (name,) = results.config["policies"]
+    kept = {key: value for key, value in POLICIES._items.items() if key != name}
+    monkeypatch.setattr(POLICIES, "_items", kept)
+    left, notes = drawable(results)
+    assert not left.episodes and notes == [f"Not drawn: what {name} did; give its file with --policy."]
+    given = ["report", str(alone), "--out", str(tmp_path / "page.html"), "--policy"]
+    assert main([*given, str(cloned)]) == 0
+    assert drawable(results) == (results, [])
+    other = clone(
+        CloneConfig(
+            path=cloned.parent / "door.hdf5", out=tmp_path / "other", every=1, changes={"steps": 1, "hidden": (4,)}
+        )
+    )
+    capfd.readouterr()
+    assert main([*given, str(other)]) == 2
+    assert f"the results have ['{name}']" in capfd.readouterr().err
