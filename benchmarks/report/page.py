@@ -23,6 +23,7 @@ from metasim.benchmarks import statistics
 from metasim.benchmarks.checking import thaw
 from metasim.benchmarks.condition import Condition
 from metasim.benchmarks.report.charts import Chart, Heatmap
+from metasim.benchmarks.report.learned import described
 from metasim.benchmarks.report.media import (
     NOTHING,
     Embedded,
@@ -124,6 +125,7 @@ def render(
         title=title or results.protocol,
         results=results,
         arms=arms,
+        learned=described(results),
         one_policy=len({policy for _, policy in arms}) == 1,
         base=base.label if len({row.condition.order for row in rows}) > 1 else "",
         overall=[o for o in totals if o.condition == base],

@@ -97,6 +97,7 @@ def test_a_report_draws_a_learned_policy_that_it_is_given(
     given = ["report", str(alone), "--out", str(tmp_path / "page.html"), "--policy"]
     assert main([*given, str(cloned)]) == 0
     assert drawable(results) == (results, [])
+    assert '<p class="soft small">learned: by bc in mujoco</p>' in (tmp_path / "page.html").read_text()
     other = clone(
         CloneConfig(
             path=cloned.parent / "door.hdf5", out=tmp_path / "other", every=1, changes={"steps": 1, "hidden": (4,)}
