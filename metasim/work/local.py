@@ -128,14 +128,15 @@ class _Pool:
         ours, theirs = self._context.Pipe(duplex=False)
         order = pickle.dumps((self._function, self._shards[index]))
         process = self._context.Process(target=_work, args=(order, theirs), daemon=False)
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited, until it ignores Ctrl-C
-        try:
+        listener = threading.Thread(target=_listen, args=(index, ours, self._said), daemon=True)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:  # both inherit that: the process until it ignores Ctrl-C, the thread since that has to wake this one
             process.start()
             self._running[index] = process
+            listener.start()
         finally:
             theirs.close()
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        threading.Thread(target=_listen, args=(index, ours, self._said), daemon=True).start()
 
     def _take(self, index: int, data: bytes | None) -> None:
         """Hand on what a worker said; None if it has ended without a result."""
