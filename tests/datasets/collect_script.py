@@ -1,9 +1,10 @@
 """What test_interruption.py runs, kills and runs again: a collection in a process of its own.
 
-Its argument is the configuration as JSON. The policy "deadly" kills the first spawned worker that begins an episode.
-Who writes the file whose draft begins with DEADLY_WRITE is killed when half of it is written, once; of several workers,
-one that was spawned. The environment variable DEADLY_MARK names a file that is made then. The first process waits for
-it, so that it does not do all the work before another has begun.
+Its argument is the configuration as JSON. The policy "deadly" kills who begins the episode that DEADLY_EPISODE names,
+once; where that variable is not set, the first spawned worker that begins any. Who writes the file whose draft begins
+with DEADLY_WRITE is killed when half of it is written, once; of several workers, one that was spawned. DEADLY_MARK names
+a file that is made then. Without a DEADLY_EPISODE the first process waits for it, so that it does not do all the work
+before another has begun.
 """
 
 import json
@@ -29,11 +30,13 @@ class Deadly:
         self._expert: Any = POLICIES["expert"](task, num_worlds)
 
     def reset(self, rows: Any, seeds: Any) -> None:
-        mark = Path(os.environ["DEADLY_MARK"])
-        if spawned() and not mark.exists():
+        mark, victim = Path(os.environ["DEADLY_MARK"]), os.environ.get("DEADLY_EPISODE")
+        begun = spawned() if victim is None else any(f"{seed.task} {seed.episode}" == victim for seed in seeds)
+        if begun and not mark.exists():
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        wait_for(mark)
+        if victim is None:
+            wait_for(mark)
 
     def act(self, observation: Any) -> Any:
         return self._expert.act(observation)
