@@ -2,9 +2,9 @@
 
 Its argument is the configuration as JSON. The policy "deadly" kills who begins the episode that DEADLY_EPISODE names,
 once; where that variable is not set, the first spawned worker that begins any. Who writes the file whose draft begins
-with DEADLY_WRITE is killed when half of it is written, once; of several workers, one that was spawned. DEADLY_MARK names
-a file that is made then. Without a DEADLY_EPISODE the first process waits for it, so that it does not do all the work
-before another has begun.
+with DEADLY_WRITE is killed when half of it is written, once; of several workers, one that was spawned. DEADLY_MARK
+names a file that is made then. Without a DEADLY_EPISODE the first process waits for it, so that it does not do all
+the work before another has begun.
 """
 
 import json
