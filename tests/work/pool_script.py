@@ -84,6 +84,7 @@ def hang(folder: Path, shard: int, emit: Emit) -> None:
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with Ctrl-C ignored
     what, folder, ray = sys.argv[1], Path(sys.argv[2]), sys.argv[3] if sys.argv[3:] else None
     with_folder = {"fail": fail, "die": die, "meet": meet, "hang": hang}
     plain = {f.__name__: f for f in (report, fail_oddly, answer_oddly, chatter, deaf)}
