@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,7 +100,15 @@ def parts_folder(out: Path) -> Path:
 
 def published(out: Path) -> set[Path]:
     """Return the files of finished episodes, and the marks of failed ones."""
-    return {path for path in parts_folder(out).rglob("[0-9]*") if path.is_file()}
+    return _files(out, "[0-9]*")
+
+
+def _files(out: Path, pattern: str) -> set[Path]:
+    """Return files among the parts; none if a run that is alive removes the folder at this moment."""
+    try:
+        return {path for path in parts_folder(out).rglob(pattern) if path.is_file()}
+    except FileNotFoundError:
+        return set()
 
 
 class Run:
@@ -183,7 +192,8 @@ class Run:
         workers = _workers(self._process.pid) if victim == WORKER else []
         if victim == WORKER and workers:
             phase = self._phase()
-            os.kill(self._luck.choice(workers), signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(self._luck.choice(workers), signal.SIGKILL)
             if not self._outlives(time.perf_counter() + _LONGEST_S) and self._process.returncode == 0:
                 return Death()  # it had done its part
             return Death(phase=phase, victim=WORKER)
@@ -198,7 +208,7 @@ class Run:
             return CLOSE
         if self._drafts():
             return MERGE
-        drafts = any(parts_folder(self._out).rglob(".[0-9]*.tmp"))
+        drafts = _files(self._out, ".[0-9]*.tmp")
         return COLLECT if drafts or published(self._out) - self._before else START
 
     def _drafts(self) -> list[Path]:
