@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from metasim.core.errors import DatasetError
 from metasim.datasets.episode import EpisodeInfo, TaskInfo
 from metasim.datasets.statistics import Summary
-
-Array = Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,25 +29,20 @@ class Receipt:
     sha256: str
 
     @classmethod
-    def of(cls, data: bytes, info: EpisodeInfo, arrays: Mapping[str, Array], task: TaskInfo) -> Receipt:
-        """Return that of a file's bytes, which hold these attributes, arrays and task."""
-        return cls(
-            info=info,
-            summary=Summary.of(arrays, task),
-            task=task_digest(task),
-            sha256=hashlib.sha256(data).hexdigest(),
-        )
+    def of(cls, data: bytes, info: EpisodeInfo, summary: Summary, task: str) -> Receipt:
+        """Return that of a file's bytes, which hold these attributes and :func:`task_text`."""
+        return cls(info=info, summary=summary, task=_digest(task.encode()), sha256=_digest(data))
 
-    def checked(self, path: Path, task: TaskInfo) -> bytes:
-        """Return the bytes of the file, which are those that it is for.
+    def checked(self, path: Path, task: str) -> bytes:
+        """Return the bytes of the file, which are those that it is for; ``task`` is what the others say of theirs.
 
         Raises:
             DatasetError: If they are others, or the other episodes are of another task.
         """
         data = path.read_bytes()
-        if hashlib.sha256(data).hexdigest() != self.sha256:
+        if _digest(data) != self.sha256:
             raise DatasetError(f"{path} was damaged since it was written; run the same command again")
-        if task_digest(task) != self.task:
+        if _digest(task.encode()) != self.task:
             raise DatasetError(f"{path}: what it says of {self.info.task} is not what the other episodes say")
         return data
 
@@ -61,6 +52,5 @@ def task_text(task: TaskInfo) -> str:
     return json.dumps(vars(task), default=dict)
 
 
-def task_digest(task: TaskInfo) -> str:
-    """Return its SHA-256."""
-    return hashlib.sha256(task_text(task).encode()).hexdigest()
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,7 +1,6 @@
 """Engine states as they are stored: what does not change in an episode once, the columns that do row by row.
 
-Most of an engine's state stands still: wrenches that nobody applies, inputs that are not used. It would be three
-quarters of a file.
+Most of an engine's state stands still, such as wrenches that nobody applies, and would be most of a file.
 """
 
 from __future__ import annotations

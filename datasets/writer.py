@@ -19,7 +19,7 @@ from metasim.datasets import checking, hdf5, schema
 from metasim.datasets.digest import arrays_of, digest
 from metasim.datasets.episode import Episode, EpisodeInfo, Key, TaskInfo
 from metasim.datasets.receipts import Receipt, task_text
-from metasim.datasets.statistics import Statistics
+from metasim.datasets.statistics import Statistics, Summary
 from metasim.work import draft
 
 PART = "episode"
@@ -50,8 +50,9 @@ def part(episode: Episode, task: TaskInfo) -> tuple[bytes, Receipt]:
     arrays = arrays_of(episode)
     checking.check_values(episode.info, arrays, f"{episode.info.task}, episode {episode.info.episode}")
     info = replace(episode.info, sha256=digest(episode.info, arrays))
-    data = hdf5.image(partial(_fill, info=info, arrays=arrays, task=task))
-    return data, Receipt.of(data, info, arrays, task)
+    text = task_text(task)
+    data = hdf5.image(partial(_fill, info=info, arrays=arrays, task=text))
+    return data, Receipt.of(data, info, Summary.of(arrays, task), text)
 
 
 def part_bytes(episode: Episode, task: TaskInfo) -> bytes:
@@ -81,7 +82,7 @@ def check_part(path: Path) -> Receipt:
         info, task = _said(file, path)
         group: Any = file[PART]
         checking.check_demo(group, {info.task: task}, str(path), visit=lambda _, arrays: found.update(arrays))
-        return Receipt.of(data, info, found, task)
+        return Receipt.of(data, info, Summary.of(found, task), task_text(task))
 
 
 def _said(file: Any, path: Path) -> tuple[EpisodeInfo, TaskInfo]:
@@ -128,9 +129,9 @@ def write_dataset(
             schema.read_header(file, out)
 
 
-def _fill(root: h5py.h5g.GroupID, info: EpisodeInfo, arrays: Mapping[str, Any], task: TaskInfo) -> None:
+def _fill(root: h5py.h5g.GroupID, info: EpisodeInfo, arrays: Mapping[str, Any], task: str) -> None:
     hdf5.put_text(root, "schema", schema.SCHEMA)
-    hdf5.put_text(root, "task", task_text(task))
+    hdf5.put_text(root, "task", task)
     demo = hdf5.put_group(root, PART)
     schema.put_info(demo, info)
     groups = {"": demo, "initial": hdf5.put_group(demo, "initial")}
@@ -155,6 +156,7 @@ def _copy(
 ) -> list[EpisodeInfo]:
     """Copy demos, each after its check: where a file is damaged, HDF5's reading says so and its copying may crash."""
     data, infos, seen = hdf5.put_group(file.id, "data"), list[EpisodeInfo](), dict[Key, str]()
+    texts = {name: task_text(task) for name, task in tasks.items()}
 
     def copy(opened: h5py.File, group: str, info: EpisodeInfo, where: str) -> None:
         checking.check_new(info, where, seen)
@@ -166,7 +168,7 @@ def _copy(
         receipt = listed[0].receipt
         if receipt is not None:
             with hdf5.reading(path):
-                image = receipt.checked(path, tasks[receipt.info.task])
+                image = receipt.checked(path, texts[receipt.info.task])
             with hdf5.opened_image(image, path) as opened:
                 found[receipt.info.task].join(receipt.summary)
                 copy(opened, PART, receipt.info, str(path))
